@@ -1,0 +1,135 @@
+"""The house's way to the trail, and the only place where a Receipt is made.
+
+`intent` and `single` return once the recorder has the event on disk, or raise: no receipt, no act.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import uuid_utils
+
+from enclave import __version__
+from enclave.local_http import LocalService
+from enclave.recording import Actor, EventObject
+
+Outcome = Literal["success", "denied", "failed", "minor"]
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """Proof that the trail holds an event: its place, its leaf, and what it allows."""
+
+    index: int
+    event_id: str
+    leaf_sha256: bytes
+    act: str
+    objects: frozenset[str]
+    corr: str
+    actor: Actor
+    told: tuple[EventObject, ...]
+    project: str | None = None
+
+
+class RecorderClient:
+    """Records what one process of the house does."""
+
+    def __init__(self, socket: Path, service: str, timeout_seconds: float) -> None:
+        self._trail = LocalService("recorder", socket, timeout_seconds)
+        self._service = service
+
+    def intent(
+        self,
+        act: str,
+        *,
+        actor: Actor,
+        objects: Sequence[EventObject],
+        project: str | None = None,
+        corr: str | None = None,
+        **detail: Any,
+    ) -> Receipt:
+        """Record that an act is about to be done; raises `ComponentDown` when the trail cannot take it."""
+        return self._record(act, "intent", actor, tuple(objects), project, corr, detail)
+
+    def single(
+        self,
+        act: str,
+        *,
+        actor: Actor,
+        objects: Sequence[EventObject] = (),
+        project: str | None = None,
+        corr: str | None = None,
+        **detail: Any,
+    ) -> Receipt:
+        """Record an act that needs no outcome of its own, such as a refusal."""
+        return self._record(act, "single", actor, tuple(objects), project, corr, detail)
+
+    def outcome(self, receipt: Receipt, outcome: Outcome, *, reason: str | None = None, **detail: Any) -> Receipt:
+        """Close an intent with what came of it."""
+        told = {"outcome": outcome, "reason": reason, **detail}
+        objects = tuple(detail.pop("objects", receipt.told))
+        told.pop("objects", None)
+        return self._record(receipt.act, "outcome", receipt.actor, objects, receipt.project, receipt.corr, told)
+
+    def close_interrupted(self) -> int:
+        """Close this process's own intents that a crash left open; gives how many there were."""
+        left_open = self._trail.call("GET", "/v1/open", params={"service": self._service})["events"]
+        for event in left_open:
+            copied = {key: event[key] for key in ("type", "corr", "actor", "project", "object") if key in event}
+            self._send({**copied, "phase": "outcome", "outcome": "failed", "reason": INTERRUPTED})
+        return len(left_open)
+
+    def health(self) -> dict[str, Any]:
+        """Give the trail's name, size and root."""
+        return self._trail.call("GET", "/v1/health")
+
+    def search(self, **criteria: str | int) -> dict[str, Any]:
+        """Give the events that match, newest first."""
+        return self._trail.call("GET", "/v1/events", params=criteria)
+
+    def proof(self, index: int) -> str:
+        """Give the inclusion proof of an entry as a `.tlog-proof` text."""
+        return self._trail.send("GET", f"/v1/proof/{index}").text
+
+    def _record(
+        self,
+        act: str,
+        phase: str,
+        actor: Actor,
+        objects: tuple[EventObject, ...],
+        project: str | None,
+        corr: str | None,
+        detail: Mapping[str, Any],
+    ) -> Receipt:
+        corr = corr or str(uuid_utils.uuid7())
+        event: dict[str, Any] = {
+            "type": act,
+            "phase": phase,
+            "corr": corr,
+            "actor": _without_nothing(vars(actor)),
+            "object": [_without_nothing(vars(one)) for one in objects],
+            "project": project,
+            **detail,
+        }
+        index, event_id, leaf = self._send(_without_nothing(event))
+        held = frozenset(f"{one.kind}:{one.id}" for one in objects)
+        return Receipt(index, event_id, leaf, act, held, corr, actor, objects, project)
+
+    def _send(self, event: Mapping[str, Any]) -> tuple[int, str, bytes]:
+        sent = {
+            "v": 1,
+            "id": str(uuid_utils.uuid7()),
+            "occurred": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "source": {"service": self._service, "version": __version__},
+            **event,
+        }
+        answer = self._trail.call("POST", "/v1/events", sent)
+        return answer["index"], answer["id"], bytes.fromhex(answer["leaf_sha256"])
+
+
+def _without_nothing(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in event.items() if value is not None and value != []}
+

@@ -1,0 +1,171 @@
+"""Every setting of the house, read once, with a kind refusal.
+
+Order: environment `ENCLAVE_<SECTION>__<NAME>` wins over `enclave.toml` (path in `ENCLAVE_CONFIG`), which wins
+over the defaults. Secrets come as files only (`*_file`). An unknown key is an error: a misspelt setting that
+is silently ignored is how a safeguard gets lost.
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from enclave.errors import BadInput
+
+# A unix socket path holds 107 bytes; `n/<10 hex>/data/data.sock` and its like need the rest (interfaces 2).
+RUN_PATH_MAX = 40
+ENVIRONMENT_PREFIX = "ENCLAVE_"
+CONFIG_VARIABLE = "ENCLAVE_CONFIG"
+_BIND = re.compile(r"(?P<host>[0-9a-zA-Z.:\[\]-]+):(?P<port>\d{1,5})")
+
+
+def _run_folder(path: Path) -> Path:
+    text = str(path)
+    if len(text) > RUN_PATH_MAX or text != text.lower():
+        raise ValueError(f"the run folder must be lower case and at most {RUN_PATH_MAX} characters")
+    return path
+
+
+def _bind_address(text: str) -> str:
+    if _BIND.fullmatch(text) is None:
+        raise ValueError("an address reads host:port, for example 127.0.0.1:8800")
+    return text
+
+
+def default_run_folder() -> Path:
+    """Give the place of this user's sockets: short, private, outside any clone."""
+    return Path(tempfile.gettempdir()) / f"enclave-{os.getuid()}"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KeySettings(_Section):
+    """`passphrase_file`: opens the local keyring; prevents a keyring that any copy of the disk opens."""
+
+    passphrase_file: Path | None = None
+
+
+class TrailSettings(_Section):
+    """`origin`: the log's public name, fixed for its life; verifiers refuse a log under another name."""
+
+    origin: str = Field("enclave.example/trail", pattern=r"^[!-*,-~]{3,120}$")
+    timeout_seconds: float = Field(2.0, gt=0, le=30)
+
+
+class NotebookSettings(_Section):
+    """`venv`, `code`: bound read-only into every sandbox; `output_bytes_per_day`: per person, towards the browser."""
+
+    venv: Path = Path(".venv-notebook")
+    code: Path = Path("notebooks_image")
+    output_bytes_per_day: int = Field(50_000_000, ge=1_000_000)
+
+
+class IntakeSettings(_Section):
+    """`buckets`: parts a dataset is cut into; `bad_rows_max_percent`: above it the file is refused as the wrong one."""
+
+    buckets: int = Field(8, ge=1, le=256)
+    bad_rows_max_percent: int = Field(10, ge=0, le=100)
+
+
+class Settings(BaseSettings):
+    """Where the house lives and how it behaves."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    state: Path = Path(".enclave")
+    run: Annotated[Path, AfterValidator(_run_folder)] = Field(default_factory=default_run_folder)
+    bind: Annotated[str, AfterValidator(_bind_address)] = "127.0.0.1:8800"
+    keys: KeySettings = KeySettings()
+    trail: TrailSettings = TrailSettings()
+    notebook: NotebookSettings = NotebookSettings()
+    intake: IntakeSettings = IntakeSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the library's signature
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, then the file named by `ENCLAVE_CONFIG` (or `enclave.toml` here)."""
+        file = Path(os.environ.get(CONFIG_VARIABLE, "enclave.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def host_port(self) -> tuple[str, int]:
+        """The one listener's address, in two parts."""
+        found = _BIND.fullmatch(self.bind)
+        assert found is not None  # noqa: S101 - the validator let nothing else through
+        return found["host"].strip("[]"), int(found["port"])
+
+    def socket(self, name: str) -> Path:
+        """Give the path of a process's socket in the run folder."""
+        return self.run / f"{name}.sock"
+
+    @property
+    def passphrase_file(self) -> Path:
+        """The file that opens the keyring; beside the keyring unless the settings name a better place."""
+        return self.keys.passphrase_file or self.state / "keys" / "passphrase"
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    sections = {name: field.annotation for name, field in Settings.model_fields.items()}
+    unknown = []
+    for variable in environment:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        section, _, name = variable.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        model = sections.get(section)
+        fields: dict[str, Any] = getattr(model, "model_fields", {})
+        if model is None or bool(name) != bool(fields) or (name and name not in fields):
+            unknown.append(variable)
+    return unknown
+
+
+def read_settings(**given: object) -> Settings:
+    """Read the settings once, and say kindly what is wrong with them.
+
+    Raises `BadInput` that names the setting, never its value.
+    """
+    file = os.environ.get(CONFIG_VARIABLE)
+    if file is not None and not Path(file).is_file():
+        raise BadInput(
+            "settings_file_missing", f"{CONFIG_VARIABLE} names a file that is not there.", "Correct the path."
+        )
+    unknown = _unknown_variables(os.environ)
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise BadInput(
+            "setting_unknown",
+            f"No such setting: {names}.",
+            "See docs/settings.md for the list.",
+            setting=names,
+        )
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # checked by pydantic, field by field
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]) or "file"
+        raise BadInput(
+            "setting_wrong",
+            f"The setting `{name}` cannot be used: {first['msg']}.",
+            "Correct it in enclave.toml or in the environment.",
+            setting=name,
+        ) from None
+    return settings.model_copy(update={"state": settings.state.absolute(), "run": settings.run.absolute()})
