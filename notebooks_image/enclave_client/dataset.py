@@ -1,0 +1,138 @@
+"""The datasets this project may question, and what the steward declared about each column."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from .door import call
+from .errors import EnclaveError, closest
+from .expression import Column, Description
+from .language import say
+from .question import Selection, Steps
+from .show import table, table_text
+
+
+class Dataset(Selection):
+    """A table that stays in the enclave. `ds.column` names a column; nothing is read before `ask()`."""
+
+    def __init__(self, told: dict[str, Any]) -> None:
+        self._told = told
+        self._columns = {
+            column["name"]: Column(_description(column), told["dataset"]) for column in told["columns"]
+        }
+        super().__init__(Steps(self))
+
+    @property
+    def name(self) -> str:
+        """The dataset's identifier."""
+        return str(self._told["dataset"])
+
+    @property
+    def version(self) -> int:
+        """The version questions are answered from today."""
+        return int(self._told["version"])
+
+    @property
+    def rows(self) -> int:
+        """Rows one privacy unit may contribute when the question does not say."""
+        return int(self._told["rows"])
+
+    @property
+    def groups(self) -> int:
+        """Groups one privacy unit may contribute to when the question does not say."""
+        return int(self._told["groups"])
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns (`columns` is the same)."""
+        return list(self._columns)
+
+    columns = column_names
+
+    def described(self, name: str) -> Column | None:
+        """Give a declared column, or None for one that was computed."""
+        return self._columns.get(name)
+
+    def __repr__(self) -> str:
+        return self._first_line() + "\n" + table_text(_head(), self._lines())
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(self._first_line())}</p>" + table(_head(), self._lines())
+
+    def _first_line(self) -> str:
+        title = self._told.get("title") or self.name
+        unit = self._told["unit"]
+        return say(
+            f"{title} (version {self.version}), une unité protégée = {unit} : "
+            f"au plus {self.rows} lignes dans {self.groups} groupes.",
+            f"{title} (version {self.version}), one protected unit = {unit}: "
+            f"at most {self.rows} rows in {self.groups} groups.",
+        )
+
+    def _lines(self) -> list[list[str]]:
+        return [
+            [column.name, column.kind, column.description.range, column.description.words]
+            for column in self._columns.values()
+        ]
+
+
+class Datasets(list[Dataset]):
+    """The list of datasets, shown as a table."""
+
+    def __repr__(self) -> str:
+        return table_text(_list_head(), self._lines())
+
+    def _repr_html_(self) -> str:
+        return table(_list_head(), self._lines())
+
+    def _lines(self) -> list[list[str]]:
+        return [
+            [each.name, str(each.version), str(len(each.column_names)), ", ".join(each.column_names[:8])]
+            for each in self
+        ]
+
+
+def datasets() -> Datasets:
+    """List the datasets this project may question today."""
+    return Datasets(Dataset(told) for told in call("GET", "datasets")["datasets"])
+
+
+def dataset(name: str) -> Dataset:
+    """Open one dataset by name; this reads its public description, no data."""
+    listed = {each.name: each for each in datasets()}
+    if name not in listed:
+        raise EnclaveError(
+            "dataset_unknown",
+            say(
+                f"Ce projet n'a pas de jeu de données « {name} » aujourd'hui.",
+                f"This project has no dataset '{name}' today.",
+            ),
+            closest(name, list(listed)) if listed else "",
+        )
+    return listed[name]
+
+
+def _description(column: dict[str, Any]) -> Description:
+    domain = column.get("domain")
+    return Description(
+        name=column["name"],
+        kind=column["kind"],
+        domain=None if domain is None else tuple(domain),
+        low=column.get("low"),
+        high=column.get("high"),
+        words=column.get("words") or "",
+    )
+
+
+def _head() -> list[str]:
+    return [
+        say("colonne", "column"),
+        say("type", "type"),
+        say("valeurs", "values"),
+        say("description", "description"),
+    ]
+
+
+def _list_head() -> list[str]:
+    return [say("jeu", "dataset"), "version", say("colonnes", "columns"), say("premières", "first ones")]

@@ -1,0 +1,243 @@
+"""A question as it is built: nothing is computed, sent or paid before `price`, `ask` or `collect`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import TYPE_CHECKING, Any
+
+from .answer import Answer, Price
+from .budget import budget
+from .door import call
+from .errors import EnclaveError, WrongType, no_such_column
+from .expression import Column, Expression, Wire, column_names, text
+from .language import PER_MILLION, say
+from .statistics import Number, Statistic, column_name, count
+
+if TYPE_CHECKING:
+    from .dataset import Dataset
+
+# A question pays this share of the project's whole budget unless told otherwise: fifty such questions fit.
+DEFAULT_SHARE = Decimal("0.02")
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The steps shared by a table being prepared and a finished question."""
+
+    dataset: Dataset
+    where: Wire | None = None
+    let: tuple[tuple[str, Wire], ...] = ()
+    rows: int | None = None
+    groups: int | None = None
+    by: tuple[str, ...] = ()
+
+    @property
+    def known(self) -> list[str]:
+        """Columns of the table and those named by `with_columns`."""
+        return [*self.dataset.column_names, *(name for name, _ in self.let)]
+
+    def check(self, name: str) -> str:
+        """Give the name back when the column exists; else name the closest one."""
+        if name not in self.known:
+            raise no_such_column(name, self.dataset.name, self.known)
+        return name
+
+
+class Selection:
+    """A table with some steps applied: filter, with_columns, limit, group_by, then agg.
+
+    Columns are attributes (`ds.age`) or items (`ds["age"]`); a method's name wins over a column's.
+    """
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+
+    def filter(self, *conditions: Expression, **equal: str | int) -> Selection:
+        """Keep the rows that meet every condition (`where` is the same); `sex="F"` is a short form."""
+        short = [self[name] == value for name, value in equal.items()]
+        where = self._steps.where
+        for condition in (*conditions, *short):
+            wire = self._known(condition).wire
+            where = wire if where is None else ["and", where, wire]
+        return self._after(where=where)
+
+    where = filter  # noqa: A003 - the method above, not the builtin
+
+    def with_columns(self, **named: Expression) -> Selection:
+        """Name a row-by-row computation (pandas' `assign`, dplyr's `mutate`)."""
+        added = tuple((name, self._known(value).wire) for name, value in named.items())
+        return self._after(let=(*self._steps.let, *added))
+
+    assign = mutate = with_columns
+
+    def limit(self, *, rows: int | None = None, groups: int | None = None) -> Selection:
+        """Bound what one privacy unit may contribute: at most `rows` rows in at most `groups` groups.
+
+        Smaller bounds mean less noise for the same price, and more rows left out.
+        """
+        return self._after(rows=rows or self._steps.rows, groups=groups or self._steps.groups)
+
+    def group_by(self, *columns: Column | str) -> Selection:
+        """Split by columns with declared values (`groupby` is the same); every declared value gets a row."""
+        names = tuple(self._steps.check(column_name(column)) for column in columns)
+        return self._after(by=(*self._steps.by, *names))
+
+    groupby = group_by
+
+    def agg(self, *asked: Statistic, **named: Statistic) -> Question:
+        """Finish the question with the figures wanted (`summarise`, `summarize` are the same)."""
+        figures = (*asked, *(_figure(figure).alias(name) for name, figure in named.items()))
+        for figure in figures:
+            if _figure(figure).column is not None:
+                self._steps.check(str(figure.column))
+        return Question(self._steps, figures or (count(),))
+
+    summarise = summarize = agg
+
+    def count(self) -> Question:
+        """Count rows (`size` is the same)."""
+        return self.agg(count())
+
+    size = count
+
+    def __getattr__(self, name: str) -> Expression:
+        if name.startswith("_"):  # IPython and copy look for hooks by such names
+            raise AttributeError(name)
+        return self._column(name)
+
+    def __getitem__(self, asked: str | Expression) -> Any:
+        return self.filter(asked) if isinstance(asked, Expression) else self._column(asked)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._steps.known]
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self._steps.known
+
+    def __repr__(self) -> str:
+        return describe(self._steps)
+
+    def __len__(self) -> int:
+        raise WrongType(
+            "rows_stay_inside",
+            say("Le nombre exact de lignes ne sort pas.", "The exact number of rows does not leave."),
+            say("Demandez-le : .count().ask()", "Ask for it: .count().ask()"),
+        )
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _column(self, name: str) -> Expression:
+        self._steps.check(name)
+        return self._steps.dataset.described(name) or Expression(["col", name])
+
+    def _known(self, value: object) -> Expression:
+        """Refuse what is not an expression over columns this table has."""
+        if not isinstance(value, Expression):
+            raise WrongType(
+                "not_a_condition",
+                say(
+                    f"Il faut une expression sur des colonnes, pas un objet {type(value).__name__}.",
+                    f"An expression over columns is needed, not a {type(value).__name__}.",
+                ),
+                say('Par exemple : ds.filter(ds.sex == "F")', 'For example: ds.filter(ds.sex == "F")'),
+            )
+        for name in column_names(value.wire):
+            self._steps.check(name)
+        return value
+
+    def _after(self, **change: Any) -> Selection:
+        return Selection(replace(self._steps, **change))
+
+
+@dataclass(frozen=True)
+class Question:
+    """A finished question: see its `price()`, then `ask()` it."""
+
+    steps: Steps
+    figures: tuple[Statistic, ...]
+
+    def to_json(self, rho_micro: int) -> dict[str, Any]:
+        """Give the question as it travels, version 1."""
+        steps = self.steps
+        return {
+            "v": 1,
+            "dataset": steps.dataset.name,
+            "where": steps.where,
+            "let": [{"name": name, "expr": wire} for name, wire in steps.let],
+            "unit": {
+                "rows": steps.rows or steps.dataset.rows,
+                "groups": steps.groups or steps.dataset.groups,
+            },
+            "by": list(steps.by),
+            "ask": [figure.wire() for figure in self.figures],
+            "rho_micro": rho_micro,
+        }
+
+    def price(self, *, rho: Number | None = None, share: Number | None = None) -> Price:
+        """Tell what it would cost and how accurate it would be: free, and the same whatever the data."""
+        return Price(call("POST", "price", {"question": self.to_json(_rho_micro(rho, share))}))
+
+    def ask(self, *, rho: Number | None = None, share: Number | None = None) -> Answer:
+        """Pay and get the answer. Without a price it takes 2 % of the project's budget.
+
+        `rho` is the privacy loss (zero-concentrated differential privacy); `share` is a part of the
+        project's budget, such as 0.05. The same question at the same price is answered again for free.
+        """
+        return Answer(call("POST", "ask", {"question": self.to_json(_rho_micro(rho, share))}), self.steps.by)
+
+    collect = ask
+
+    def __repr__(self) -> str:
+        asked = ", ".join(figure.name for figure in self.figures)
+        how = say(
+            "rien n'est encore dépensé : .price() puis .ask()", "nothing is spent yet: .price() then .ask()"
+        )
+        return f"{describe(self.steps)}.agg({asked})\n{how}"
+
+
+def describe(steps: Steps) -> str:
+    """Write the steps the way they were typed."""
+    line = steps.dataset.name
+    line += "".join(f".with_columns({name}={text(wire)})" for name, wire in steps.let)
+    if steps.where is not None:
+        line += f".filter({text(steps.where)})"
+    if steps.rows or steps.groups:
+        line += f".limit(rows={steps.rows}, groups={steps.groups})"
+    return line + (f".group_by({', '.join(steps.by)})" if steps.by else "")
+
+
+def _rho_micro(rho: Number | None, share: Number | None) -> int:
+    """Turn the price offered into integer micro-rho; an explicit rho is rounded up, a share down."""
+    if rho is not None:
+        offered = int((Decimal(str(rho)) * PER_MILLION).to_integral_value(ROUND_CEILING))
+    else:
+        part = Decimal(str(share)) if share is not None else DEFAULT_SHARE
+        offered = int((part * budget().project.cap_rho_micro).to_integral_value(ROUND_FLOOR))
+    if offered < 1:
+        raise EnclaveError(
+            "price_not_positive",
+            say("Une question a un prix, plus grand que zéro.", "A question has a price above zero."),
+            say(
+                "Par exemple .ask(rho=0.01) ou .ask(share=0.02)",
+                "For example .ask(rho=0.01) or .ask(share=0.02)",
+            ),
+        )
+    return offered
+
+
+def _figure(figure: object) -> Statistic:
+    if isinstance(figure, Statistic):
+        return figure
+    raise WrongType(
+        "not_a_statistic",
+        say(
+            f".agg() attend des statistiques, pas un objet {type(figure).__name__}.",
+            f".agg() takes statistics, not a {type(figure).__name__}.",
+        ),
+        say(
+            'Par exemple : enclave.count(), enclave.mean("age", 0, 110)',
+            'For example: enclave.count(), enclave.mean("age", 0, 110)',
+        ),
+    )
