@@ -1,0 +1,373 @@
+"""What the pages and the API ask of the house: one Protocol, and the values it hands over.
+
+Every operation takes the person as just re-read, asks the person-rule first, and raises one of the house's
+errors: `NotFound` where the object is not this person's to know about, `Refused` where a rule says no,
+`ComponentDown` where nothing could be done. Operations block; the web layer calls them from worker threads.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+from enclave.people import Person
+
+Json = dict[str, Any]
+Verdict = Literal["pass", "review", "fail"]
+Choice = Literal["approve", "return", "reject"]
+# What a page may offer on a request; which of them apply to whom is the house's to say (`RequestSheet.may`).
+Move = Literal["submit", "withdraw", "view", "vote", "return", "except", "partner", "package", "download"]
+Channel = Literal["page", "websocket", "api", "download"]
+
+
+@dataclass(frozen=True)
+class ProjectCard:
+    """A project as its member sees it."""
+
+    id: str
+    title: str
+    ends: date | None = None
+
+
+@dataclass(frozen=True)
+class SessionPlace:
+    """Where a notebook session lives: its ten hex digits and the folders (host paths) to bind."""
+
+    session: str
+    nb_dir: str
+    data_dir: str
+    workspace: str
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Whose data socket it is: the socket is the identity."""
+
+    person: str
+    project: str
+
+
+@dataclass(frozen=True)
+class FileIn:
+    """A file handed in: a plain name without folders, and its bytes."""
+
+    name: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """A cap and what is left of it, in micro-rho."""
+
+    cap_rho_micro: int
+    left_rho_micro: int
+
+
+@dataclass(frozen=True)
+class Charge:
+    """One paid question: when, by whom, on which dataset, its loss. The answer is not here."""
+
+    when: datetime
+    person: str
+    dataset: str
+    rho_micro: int
+    question_sha256: str
+
+
+@dataclass(frozen=True)
+class OutsideLoss:
+    """Something exact about the same people that a stated loss does not cover: a release, extract, catalogue figure."""
+
+    when: datetime
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True)
+class BudgetSheet:
+    """What is left to ask with, and what the stated loss leaves out. `person` is the asking person's share."""
+
+    project: str
+    population_name: str
+    population: Allowance
+    project_share: Allowance
+    person: Allowance
+    charges: Sequence[Charge] = ()
+    outside: Sequence[OutsideLoss] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check says about one place: the rule, where it comes from, how to repair."""
+
+    check: str
+    verdict: Verdict
+    where: str
+    rule: str
+    source: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One reviewer's word on the bytes of one file."""
+
+    reviewer: str
+    choice: Choice
+    reason: str
+    when: datetime
+
+
+@dataclass(frozen=True)
+class FileSheet:
+    """One file of a request. `votes` holds only those this viewer may see (blind until both have voted)."""
+
+    name: str
+    sha256: str
+    bytes: int
+    verdict: Verdict | None
+    findings: Sequence[Finding] = ()
+    votes: Sequence[Vote] = ()
+    votes_cast: int = 0
+
+
+@dataclass(frozen=True)
+class RequestLine:
+    """A request in a list. `status` is a state of the release table, in capitals; `awaits` says it waits for the viewer."""
+
+    id: str
+    title: str
+    project: str
+    author: str
+    status: str
+    since: datetime
+    files: int
+    awaits: bool = False
+    outcome_reason: str = ""
+
+
+@dataclass(frozen=True)
+class RequestSheet:
+    """A request opened: its files, and what this viewer may do now."""
+
+    line: RequestLine
+    purpose: str
+    files: Sequence[FileSheet]
+    may: frozenset[Move]
+    policy: str = ""
+    exception_votes: int = 0
+    package_sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Download:
+    """Bytes on their way out, as an attachment."""
+
+    name: str
+    media_type: str
+    chunks: Iterable[bytes] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class TrailQuery:
+    """What an auditor searches for; empty fields do not restrict. `before` and `after` are instants in UTC."""
+
+    person: str = ""
+    project: str = ""
+    type: str = ""
+    object: str = ""
+    corr: str = ""
+    after: datetime | None = None
+    before: datetime | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True)
+class TrailEvent:
+    """An event of the trail with its place in the tree; `event` is the JSON as recorded."""
+
+    index: int
+    leaf_sha256: str
+    event: Json
+
+
+@dataclass(frozen=True)
+class TrailPage:
+    """Events found, newest first, and how many match in all."""
+
+    events: Sequence[TrailEvent]
+    total: int
+
+
+@dataclass(frozen=True)
+class TrailStep:
+    """One numbered step of the verification."""
+
+    number: int
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class TrailReport:
+    """The verification's two verdicts: nothing was changed (integrity), nothing is missing (completeness)."""
+
+    integrity: bool
+    completeness: bool
+    size: int
+    root: str
+    steps: Sequence[TrailStep]
+    anomalies: Sequence[str] = ()
+    first_broken: int | None = None
+    interrupted: int = 0
+
+
+class People(Protocol):
+    """Who is asking."""
+
+    def authenticate(self, person: str, password: str) -> Person:
+        """Check a local account's password, recorded either way. Raises NotAuthenticated, ComponentDown."""
+        ...
+
+    def person(self, person: str) -> Person:
+        """Read a person and his roles now. Raises NotAuthenticated for one unknown or no longer active."""
+        ...
+
+    def projects_of(self, person: Person) -> Sequence[ProjectCard]:
+        """List the projects the person works in today."""
+        ...
+
+
+class Sessions(Protocol):
+    """Notebook sessions, for the hub."""
+
+    def open_session(self, person: str, project: str) -> SessionPlace:
+        """Record the intent and make the folders and the data socket. Raises Refused, ComponentDown."""
+        ...
+
+    def session_started(self, session: str, *, ok: bool) -> None:
+        """Close the intent with what happened."""
+        ...
+
+    def close_session(self, session: str) -> None:
+        """Record the stop and take the socket away; never waits for a receipt."""
+        ...
+
+    def holder(self, session: str) -> Holder:
+        """Say whose socket this is. Raises NotFound."""
+        ...
+
+    def meter(self, person: str, project: str, channel: Channel, amount: int) -> None:
+        """Record bytes that left towards the browser."""
+        ...
+
+
+class Questions(Protocol):
+    """Datasets and questions; `project` is one the person works in, else NotFound."""
+
+    def datasets(self, person: Person, project: str) -> Sequence[Json]:
+        """List datasets: dataset, version, title, population, unit, rows, groups, columns[name, kind, domain, low, high, digits, words]."""
+        ...
+
+    def price(self, person: Person, project: str, question: Json) -> Json:
+        """Give rho_micro, epsilon, delta, accuracy[name, plus_minus], left and cap by population, project, person."""
+        ...
+
+    def ask(self, person: Person, project: str, question: Json) -> Json:
+        """Give an Answer v1. Raises Refused when a budget cannot pay."""
+        ...
+
+    def budget(self, person: Person, project: str) -> BudgetSheet:
+        """Tell what is left; for a member, a steward or an auditor."""
+        ...
+
+
+class Releases(Protocol):
+    """Files that ask to leave."""
+
+    def check_files(self, person: Person, project: str, files: Sequence[FileIn]) -> Json:
+        """Run the checks without a request; recorded, limited per day. Gives the release check JSON."""
+        ...
+
+    def create_request(
+        self, person: Person, project: str, title: str, purpose: str, files: Sequence[FileIn]
+    ) -> str:
+        """Make a draft and give its id."""
+        ...
+
+    def submit(self, person: Person, request: str) -> None:
+        """Submit and have it checked."""
+        ...
+
+    def withdraw(self, person: Person, request: str) -> None:
+        """Take it back."""
+        ...
+
+    def own_requests(self, person: Person, project: str | None = None) -> Sequence[RequestLine]:
+        """List the person's own requests, newest first."""
+        ...
+
+    def queue(self, person: Person) -> Sequence[RequestLine]:
+        """List what a reviewer or partner delegate may open, oldest first. Raises Refused for anyone else."""
+        ...
+
+    def request(self, person: Person, request: str) -> RequestSheet:
+        """Open one; another person's is NotFound unless the person may review or audit it."""
+        ...
+
+    def file(self, person: Person, request: str, sha256: str) -> FileIn:
+        """Give a file to look at; the view is recorded before the bytes are opened."""
+        ...
+
+    def vote(self, person: Person, request: str, sha256: str, choice: Choice, reason: str) -> None:
+        """Vote on exactly these bytes. Raises Refused when they changed or the person may not."""
+        ...
+
+    def send_back(self, person: Person, request: str, reason: str) -> None:
+        """Return it to its author with a reason."""
+        ...
+
+    def except_block(self, person: Person, request: str, reason: str) -> None:
+        """Give one of the two senior stewards' reasoned exceptions to a block."""
+        ...
+
+    def partner_decision(self, person: Person, request: str, *, agrees: bool, reason: str) -> None:
+        """Say the partner's yes or veto."""
+        ...
+
+    def package(self, person: Person, request: str) -> None:
+        """Seal an approved request."""
+        ...
+
+    def download(self, person: Person, request: str) -> Download:
+        """Give the sealed package; recorded before the first byte."""
+        ...
+
+
+class Scrutiny(Protocol):
+    """What an auditor may ask; everybody else is refused. Each search, verification and export is recorded."""
+
+    def search_trail(self, person: Person, query: TrailQuery) -> TrailPage:
+        """Find events."""
+        ...
+
+    def event(self, person: Person, event: str) -> tuple[TrailEvent, str]:
+        """Give one event and its inclusion proof (text)."""
+        ...
+
+    def verify_trail(self, person: Person) -> TrailReport:
+        """Verify the trail now."""
+        ...
+
+    def checkpoint(self, person: Person) -> str:
+        """Give the signed checkpoint as text."""
+        ...
+
+    def export_trail(self, person: Person) -> Download:
+        """Give everything an outsider needs to verify, as one archive."""
+        ...
+
+
+class House(People, Sessions, Questions, Releases, Scrutiny, Protocol):
+    """Everything the web layer calls."""
