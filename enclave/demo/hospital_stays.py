@@ -45,7 +45,7 @@ LIVES_ALONE = 0.5
 INSEE_ABROAD = "99"
 # ARCEP, plan national de numérotation: mobile series kept for films and books, given to nobody.
 FICTION_PHONES = "06 39 98"
-DAILY_COST, ENTRY_COST = 61_000, 42_000  # cents
+DAILY_COST, ENTRY_COST, DEAREST = 61_000, 42_000, 9_999_999  # cents
 NOTES = (
     "{civ} {last} {first}, {born} le {birth}, hospitalisation du {entry} pour {words}. Évolution favorable.",
     "Patient{e} {first} {last} vu{e} le {entry} : {words}. Rappeler au {phone}. Sortie le {exit}.",
@@ -170,7 +170,8 @@ def _stays(frame: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:
         hospital=rng.choice(np.array(HOSPITALS), count, p=_hospital_shares()),
         admission=pl.Series(admission).cast(pl.Date),
         length_of_stay=days,
-        cost=np.round((ENTRY_COST + DAILY_COST * days) * rng.lognormal(0.0, 0.35, count)) / 100,
+        cost=np.minimum(np.round((ENTRY_COST + DAILY_COST * days) * rng.lognormal(0.0, 0.35, count)), DEAREST)
+        / 100,
     ).with_columns(discharge=pl.col("admission") + pl.duration(days="length_of_stay"))
     return frame.with_columns(birth_date=pl.col("birth_date").cast(pl.Date), note=_notes(frame, rng)).select(
         COLUMNS
