@@ -1,0 +1,350 @@
+"""The sequencer: one thread owns the log, commits whoever waits together, and answers only after the fsync.
+
+Order of every round: entries and their signed checkpoint into the database (durable), answers, then tiles and
+checkpoint as files. A round never starts while the files of an earlier one are missing, so the files are at
+most one commit behind; a restart makes up for that from the database.
+"""
+
+import fcntl
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from audit.checkpoint import Checkpoint, Signer, open_checkpoint
+from audit.errors import AuditError, Conflict, LogDamaged, LogUnavailable, NotFound, ProofWrong
+from audit.event import Event, as_submitted, canonical, stamp, utc_now
+from audit.proof import prove
+from audit.store import Held, Row, Store, Trouble
+from audit.tiles import CHECKPOINT, WIDTH, Edge, TileReader, clear_scratch, drop_partials, write_files
+from audit.tree import Frontier, leaf_hash
+
+DATABASE: Final = "log.db"
+LOCK: Final = "lock"
+VKEY: Final = "vkey"
+MAX_BATCH: Final = 256
+NOT_SHOWN: Final = -1
+PUBLISH_CHUNK: Final = 16 * WIDTH
+RESTORE: Final = "keep the folder as it is and verify it against the last export"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An entry that is durable: its place, its id, the hash that stands in the tree."""
+
+    index: int
+    event_id: str
+    leaf_sha256: bytes
+
+
+@dataclass
+class _Waiting:
+    event: Event
+    answer: "Future[Accepted]"
+
+
+class Log:
+    """An open trail; the only writer of its folder."""
+
+    def __init__(self, directory: Path, signer: Signer, *, clock: Callable[[], str] = utc_now) -> None:
+        """Open or create the trail in a folder and bring its files up to date.
+
+        Raises LogUnavailable when another process owns the folder or it cannot be written, and LogDamaged
+        when database, files and signatures do not agree.
+        """
+        self.directory = directory
+        self._signer = signer
+        self._clock = clock
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._broken: AuditError | None = None
+        self._closed = False
+        self._door = threading.Lock()  # so that nothing is queued behind the end
+        self._shown = threading.Condition()  # told when the files have caught up
+        self._lock = _lock(directory)
+        try:
+            self._open()
+        except Trouble as error:
+            os.close(self._lock)
+            raise _unknown_state() from error
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._thread = threading.Thread(target=self._work, name="sequencer", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        clear_scratch(self.directory)
+        _keep_vkey(self.directory, self._signer)
+        self.store = Store(self.directory / DATABASE)
+        size = self.store.size()
+        published = _published(self.directory, self._signer)
+        if published.size > size:
+            raise LogDamaged(
+                "log_db_rolled_back",
+                f"the files show {published.size} entries, log.db only {size}",
+                RESTORE,
+                index=size,
+            )
+        frontier = Frontier().extended(self.store.hashes(0, published.size))
+        if frontier.root() != published.root:
+            raise LogDamaged("root_differs", "log.db does not have the entries the checkpoint signs", RESTORE)
+        self._edge = self._edge_at(published.size)
+        self._frontier = frontier.extended(self.store.hashes(published.size, size))
+        self._check_newest(size)
+        self._shown_size, self._shown_note = NOT_SHOWN, ""
+        self._publish()
+
+    def _edge_at(self, size: int) -> Edge:
+        """Build the unfinished tiles at a size from the database; only the last bundle's bytes are kept."""
+        full = size - size % WIDTH
+        edge = Edge().grow((b"", hashed) for hashed in self.store.hashes(0, full)).edge
+        return edge.grow(self.store.leaves(full, size)).edge
+
+    def _check_newest(self, size: int) -> None:
+        note = self.store.last_checkpoint()
+        if note is None and size == 0:
+            self._note = self._signer.sign(self.head)
+            return
+        if note is None or open_checkpoint(note, self._signer.verifier) != self.head:
+            raise LogDamaged("root_differs", "log.db does not have the entries its checkpoint signs", RESTORE)
+        self._note = note
+
+    @property
+    def head(self) -> Checkpoint:
+        """What is durable now."""
+        frontier = self._frontier
+        return Checkpoint(self._signer.name, frontier.size, frontier.root())
+
+    def prove(self, index: int, timeout: float = 2.0) -> str:
+        """Give the proof file of an entry, waiting (seconds) for the files to show it.
+
+        Raises NotFound for an entry that is not there, LogUnavailable when the files stay behind.
+        """
+        if not 0 <= index < self._frontier.size:
+            raise NotFound("no_entry", f"the trail has no entry {index}")
+        with self._shown:
+            if not self._shown.wait_for(lambda: self._shown_size > index, timeout):
+                raise LogUnavailable("tiles_not_written", "the trail's files are behind", "try again")
+            note, size = self._shown_note, self._shown_size
+        return prove(TileReader(self.directory, size), index, note).text()
+
+    def check(self) -> None:
+        """Raise what stands in the way of recording, if anything does."""
+        if self._broken is not None:
+            raise self._broken
+        if self._closed:
+            raise LogUnavailable("log_closed", "the recorder is stopping; nothing was recorded", "start it")
+
+    def submit(self, event: Event) -> "Future[Accepted]":
+        """Hand an event to the sequencer; the future is answered after the fsync, or carries the refusal."""
+        answer: Future[Accepted] = Future()
+        try:
+            with self._door:
+                self.check()
+                self._queue.put(_Waiting(event, answer))
+        except AuditError as error:
+            answer.set_exception(error)
+        return answer
+
+    def record(self, event: Event, timeout: float | None = None) -> Accepted:
+        """Submit and wait (seconds)."""
+        return self.submit(event).result(timeout)
+
+    def close(self) -> None:
+        """Finish what waits, then let the folder go."""
+        with self._door:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+        self.store.close()
+        os.close(self._lock)
+
+    # The sequencer's thread
+
+    def _work(self) -> None:
+        going = True
+        while going:
+            batch, going = self._next_batch()
+            waiting = [each for each in batch if each.answer.set_running_or_notify_cancel()]
+            if waiting:
+                self._serve(waiting)
+
+    def _next_batch(self) -> tuple[list[_Waiting], bool]:
+        """Take whoever waits, at least one; the flag says whether to go on after them."""
+        batch: list[_Waiting] = []
+        first = self._queue.get()
+        while first is not None:
+            batch.append(first)
+            if len(batch) == MAX_BATCH or self._queue.empty():
+                return batch, True
+            first = self._queue.get()
+        return batch, False
+
+    def _serve(self, waiting: Sequence[_Waiting]) -> None:
+        try:
+            self._refuse_if_broken()
+            self._publish()
+            answers = self._append([each.event for each in waiting])
+        except Exception as error:  # noqa: BLE001  (a thread that dies would leave callers waiting)
+            refusal = self._refusal(error)
+            for each in waiting:
+                each.answer.set_exception(refusal)
+            return
+        for each, answer in zip(waiting, answers, strict=True):
+            _settle(each.answer, answer)
+        self._publish_after()
+
+    def _refuse_if_broken(self) -> None:
+        if self._broken is not None:
+            raise self._broken
+
+    def _refusal(self, error: Exception) -> AuditError:
+        if isinstance(error, AuditError):
+            return error
+        logger.error("the log stops: its state on disk is not known (%s)", type(error).__name__)
+        self._broken = _unknown_state()
+        return self._broken
+
+    def _append(self, events: Sequence[Event]) -> list[Accepted | AuditError]:
+        """Make a batch durable and give an answer to each event, in order."""
+        held = self.store.find({event.id for event in events})
+        rows: list[Row] = []
+        fresh: dict[str, Held] = {}
+        answers: list[Accepted | AuditError] = []
+        for event in events:
+            known = held.get(event.id) or fresh.get(event.id)
+            if known is None:
+                row = self._row(event, self._frontier.size + len(rows))
+                rows.append(row)
+                fresh[event.id] = Held(row.seq, row.leaf, row.leaf_sha256)
+                answers.append(Accepted(row.seq, row.id, row.leaf_sha256))
+            else:
+                answers.append(_again(event, known))
+        if rows:
+            self._commit(rows)
+        return answers
+
+    def _row(self, event: Event, seq: int) -> Row:
+        ts = self._clock()
+        mapping = event.as_mapping()
+        leaf = stamp(event, seq=seq, ts=ts, log=self._signer.name)
+        return Row(seq, event.id, leaf, leaf_hash(leaf), ts, mapping, tuple(event.objects()))
+
+    def _commit(self, rows: Sequence[Row]) -> None:
+        grown = self._frontier.extended(row.leaf_sha256 for row in rows)
+        note = self._signer.sign(Checkpoint(self._signer.name, grown.size, grown.root()))
+        self.store.append(rows, grown.size, note)
+        self._frontier, self._note = grown, note
+
+    def _publish_after(self) -> None:
+        try:
+            self._publish()
+        except Exception as error:  # noqa: BLE001  (the entries are durable; the next round tries again first)
+            logger.warning("tiles not written yet: %s", self._refusal(error))
+
+    def _publish(self) -> None:
+        """Write the tiles and the checkpoint up to what is durable."""
+        size, note = self._frontier.size, self._note
+        if self._shown_size == size:
+            return
+        try:
+            filled: list[str] = []
+            while self._edge.size < size:
+                filled += self._write_tiles(min(size, self._edge.size + PUBLISH_CHUNK))
+            write_files(self.directory, {CHECKPOINT: note.encode()})
+            drop_partials(self.directory, filled)
+        except OSError as error:
+            raise LogUnavailable(
+                "tiles_not_written",
+                f"the trail's files cannot be written ({error.strerror}); nothing was recorded",
+                "free space or mount the folder for writing",
+            ) from error
+        with self._shown:
+            self._shown_size, self._shown_note = size, note
+            self._shown.notify_all()
+
+    def _write_tiles(self, end: int) -> list[str]:
+        growth = self._edge.grow(self.store.leaves(self._edge.size, end))
+        write_files(self.directory, growth.files)
+        self._edge = growth.edge
+        return growth.filled
+
+
+def _settle(waiting: "Future[Accepted]", answer: Accepted | AuditError) -> None:
+    if isinstance(answer, AuditError):
+        waiting.set_exception(answer)
+    else:
+        waiting.set_result(answer)
+
+
+def _again(event: Event, known: Held) -> Accepted | AuditError:
+    """Answer an id that is held: the same answer to the same bytes, a conflict otherwise."""
+    if as_submitted(known.leaf) == canonical(event.as_mapping()):
+        return Accepted(known.seq, event.id, known.leaf_sha256)
+    return Conflict(
+        "event_id_taken",
+        "another event has this id; this one was not recorded",
+        "give each event a fresh UUIDv7",
+        index=known.seq,
+    )
+
+
+def _unknown_state() -> LogUnavailable:
+    return LogUnavailable(
+        "log_state_unknown",
+        "the trail's disk failed in the middle of a write; nothing more is recorded",
+        "check the disk, then restart the recorder: it takes up what is durable",
+    )
+
+
+def _lock(directory: Path) -> int:
+    """Own the folder; the kernel lets go when the process ends, however it ends."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise LogUnavailable(
+            "log_not_opened", f"the trail's folder cannot be written ({error.strerror})", "check its owner"
+        ) from error
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise LogUnavailable(
+            "second_recorder", "another recorder owns this trail", "stop it first; a trail has one writer"
+        ) from None
+    return handle
+
+
+def _keep_vkey(directory: Path, signer: Signer) -> None:
+    """Write the public key beside a new trail; a trail never changes its key or name in silence."""
+    path = directory / VKEY
+    vkey = signer.verifier.vkey()
+    if not path.exists():
+        write_files(directory, {VKEY: f"{vkey}\n".encode()})
+    elif path.read_text(encoding="utf-8").strip() != vkey:
+        raise LogDamaged(
+            "other_key", "the trail was begun with another key or name", "start it with the key it had"
+        )
+
+
+def _published(directory: Path, signer: Signer) -> Checkpoint:
+    """Give the checkpoint the files show; a trail without one is written anew from its database."""
+    path = directory / CHECKPOINT
+    if not path.exists():
+        return Checkpoint(signer.name, 0, Frontier().root())
+    try:
+        return open_checkpoint(path.read_text(encoding="utf-8"), signer.verifier)
+    except ProofWrong as wrong:
+        raise LogDamaged(
+            "checkpoint_damaged", f"the checkpoint file is not ours: {wrong.message}", RESTORE
+        ) from wrong

@@ -1,0 +1,321 @@
+"""The trail's database: durability and search. Append-only, one writer, every row together with its leaf hash.
+
+The tiles are the evidence; this is where an acknowledged entry is safe first, and where it is looked up.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from audit.errors import LogDamaged, LogUnavailable
+
+SCHEMA: Final = 1  # PRAGMA user_version of a log.db this program reads and writes
+BUSY_MS: Final = 1_000
+MAX_ROWS: Final = 1_000
+ID_CHUNK: Final = 500
+STREAM_ROWS: Final = 4_096
+
+_meta = sa.MetaData()
+ENTRY: Final = sa.Table(
+    "entry",
+    _meta,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("leaf", sa.LargeBinary, nullable=False),
+    sa.Column("leaf_sha256", sa.LargeBinary, nullable=False),
+    sa.Column("ts", sa.Text, nullable=False, index=True),
+    sa.Column("type", sa.Text, nullable=False, index=True),
+    sa.Column("phase", sa.Text, nullable=False, index=True),
+    sa.Column("corr", sa.Text, nullable=False, index=True),
+    sa.Column("actor", sa.Text, nullable=False, index=True),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("project", sa.Text, index=True),
+    sa.Column("outcome", sa.Text, index=True),
+)
+OBJECT: Final = sa.Table(
+    "entry_object",
+    _meta,
+    sa.Column("object", sa.Text, primary_key=True),
+    sa.Column("seq", sa.Integer, sa.ForeignKey(ENTRY.c.seq), primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+CHECKPOINT: Final = sa.Table(
+    "checkpoint",
+    _meta,
+    sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("note", sa.Text, nullable=False),
+)
+EQUAL: Final = ("type", "phase", "corr", "actor", "project", "outcome")
+
+# What SQLite says, and what a person is told. Anything else means the disk's state is not known.
+KNOWN_TROUBLE: Final = (
+    ("database or disk is full", "disk_full", "the disk of the trail is full", "free space"),
+    ("readonly database", "read_only", "the trail can only be read", "mount its folder for writing"),
+    ("database is locked", "log_locked", "another process holds the trail's database", "stop that process"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry, ready to be written."""
+
+    seq: int
+    id: str
+    leaf: bytes
+    leaf_sha256: bytes
+    ts: str
+    event: Mapping[str, Any]
+    objects: tuple[str, ...]
+
+    def values(self) -> dict[str, Any]:
+        """Give the columns of the entry table."""
+        return {
+            "seq": self.seq,
+            "id": self.id,
+            "leaf": self.leaf,
+            "leaf_sha256": self.leaf_sha256,
+            "ts": self.ts,
+            "type": self.event["type"],
+            "phase": self.event["phase"],
+            "corr": self.event["corr"],
+            "actor": self.event["actor"]["id"],
+            "service": self.event["source"]["service"],
+            "project": self.event.get("project"),
+            "outcome": self.event.get("outcome"),
+        }
+
+
+@dataclass(frozen=True)
+class Held:
+    """An entry the database already has."""
+
+    seq: int
+    leaf: bytes
+    leaf_sha256: bytes
+
+
+class Trouble(Exception):
+    """The database failed in a way that leaves its state unknown: nothing may follow until a restart."""
+
+
+class Store:
+    """The database of one trail. `append` is called by the sequencer only."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the database.
+
+        Raises LogUnavailable when it cannot be written and LogDamaged when it is not one of ours.
+        """
+        with telling():
+            _create_private(path)
+            self._engine = _engine(path)
+            self._prepare()
+
+    def _prepare(self) -> None:
+        with self._engine.begin() as db:
+            version = db.exec_driver_sql("PRAGMA user_version").scalar_one()
+            has_tables = db.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar_one()
+            if version == 0 and not has_tables:
+                _create_schema(db)
+            elif version != SCHEMA:
+                raise other_schema(version)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def append(self, rows: Sequence[Row], size: int, note: str) -> None:
+        """Write rows and the checkpoint that covers them in one transaction, durable when this returns.
+
+        Raises LogUnavailable when nothing was written and Trouble when that is not known.
+        """
+        objects = [{"seq": row.seq, "object": each} for row in rows for each in row.objects]
+        with telling(), self._engine.begin() as db:
+            db.execute(_INSERT_ENTRY, [row.values() for row in rows])
+            if objects:
+                db.execute(_INSERT_OBJECT, objects)
+            db.execute(_INSERT_CHECKPOINT, {"size": size, "note": note})
+
+    def find(self, ids: Iterable[str]) -> dict[str, Held]:
+        """Give what is held of these event ids."""
+        wanted = list(ids)
+        found: dict[str, Held] = {}
+        with telling(), self._engine.connect() as db:
+            for start in range(0, len(wanted), ID_CHUNK):
+                for row in db.execute(_FIND, {"ids": wanted[start : start + ID_CHUNK]}):
+                    found[row.id] = Held(row.seq, row.leaf, row.leaf_sha256)
+        return found
+
+    def size(self) -> int:
+        """Give the number of entries; raises LogDamaged when their numbers have a hole."""
+        with telling(), self._engine.connect() as db:
+            count, last = db.execute(sa.select(sa.func.count(), sa.func.max(ENTRY.c.seq))).one()
+        if count and last != count - 1:
+            raise LogDamaged("log_db_hole", "log.db has lost entries: their numbers have a hole", _RESTORE)
+        return int(count)
+
+    def leaves(self, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
+        """Give (entry, leaf hash) of a range, in order."""
+        return self._stream(ENTRY.c.leaf, ENTRY.c.leaf_sha256, start, end)
+
+    def hashes(self, start: int, end: int) -> Iterator[bytes]:
+        """Give the leaf hashes of a range, in order."""
+        for (hashed,) in self._stream(ENTRY.c.leaf_sha256, None, start, end):
+            yield hashed
+
+    def _stream(self, one: Any, two: Any, start: int, end: int) -> Iterator[Any]:
+        columns = [column for column in (one, two) if column is not None]
+        query = sa.select(*columns).where(ENTRY.c.seq >= start, ENTRY.c.seq < end).order_by(ENTRY.c.seq)
+        with telling(), self._engine.connect() as db:
+            for part in db.execution_options(yield_per=STREAM_ROWS).execute(query).partitions():
+                yield from (tuple(row) for row in part)
+
+    def last_checkpoint(self) -> str | None:
+        """Give the newest signed checkpoint."""
+        query = sa.select(CHECKPOINT.c.note).order_by(CHECKPOINT.c.size.desc()).limit(1)
+        with telling(), self._engine.connect() as db:
+            return db.execute(query).scalar()
+
+    def leaf(self, seq: int) -> bytes | None:
+        """Give one entry."""
+        with telling(), self._engine.connect() as db:
+            return db.execute(sa.select(ENTRY.c.leaf).where(ENTRY.c.seq == seq)).scalar()
+
+    def search(self, wanted: "Search") -> tuple[list[dict[str, Any]], int]:
+        """Give the newest matching events and how many match in all (whatever the page asked for)."""
+        matching = wanted.conditions()
+        page = sa.select(ENTRY.c.leaf).where(*matching, *wanted.page()).order_by(ENTRY.c.seq.desc())
+        with telling(), self._engine.connect() as db:
+            leaves = db.execute(page.limit(min(wanted.limit, MAX_ROWS))).scalars().all()
+            total = db.execute(sa.select(sa.func.count()).select_from(ENTRY).where(*matching)).scalar_one()
+        return [orjson.loads(leaf) for leaf in leaves], total
+
+    def open_intents(self, service: str) -> list[dict[str, Any]]:
+        """Give the intents of a service that no outcome closes: same correlation id and type, one for one."""
+        with telling(), self._engine.connect() as db:
+            return [orjson.loads(leaf) for leaf in db.execute(_OPEN, {"service": service}).scalars()]
+
+
+@dataclass(frozen=True)
+class Search:
+    """What to look for; times are RFC 3339 text, `before` and `after` may also be an index."""
+
+    equal: Mapping[str, str]
+    object: str | None = None
+    before: str | None = None
+    after: str | None = None
+    limit: int = 100
+
+    def conditions(self) -> list[sa.ColumnElement[bool]]:
+        """Give what an event must satisfy to count as matching."""
+        found = [ENTRY.c[name] == value for name, value in self.equal.items()]
+        if self.object is not None:
+            found.append(ENTRY.c.seq.in_(sa.select(OBJECT.c.seq).where(OBJECT.c.object == self.object)))
+        if self.before is not None and not self.before.isdecimal():
+            found.append(ENTRY.c.ts < self.before)
+        if self.after is not None and not self.after.isdecimal():
+            found.append(ENTRY.c.ts > self.after)
+        return found
+
+    def page(self) -> list[sa.ColumnElement[bool]]:
+        """Give the index bounds, which move through the matches without changing how many there are."""
+        found: list[sa.ColumnElement[bool]] = []
+        if self.before is not None and self.before.isdecimal():
+            found.append(ENTRY.c.seq < int(self.before))
+        if self.after is not None and self.after.isdecimal():
+            found.append(ENTRY.c.seq > int(self.after))
+        return found
+
+
+_RESTORE: Final = "keep the folder as it is and verify it against the last export"
+_INSERT_ENTRY: Final = ENTRY.insert()
+_INSERT_OBJECT: Final = OBJECT.insert()
+_INSERT_CHECKPOINT: Final = CHECKPOINT.insert()
+_FIND: Final = sa.select(ENTRY.c.id, ENTRY.c.seq, ENTRY.c.leaf, ENTRY.c.leaf_sha256).where(
+    ENTRY.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+
+
+def _same_act(other: sa.FromClause, phase: str) -> Any:
+    return (
+        sa.select(sa.func.count())
+        .select_from(other)
+        .where(other.c.corr == ENTRY.c.corr, other.c.type == ENTRY.c.type, other.c.phase == phase)
+    )
+
+
+_intents, _outcomes = ENTRY.alias("intents"), ENTRY.alias("outcomes")
+_OPEN: Final = (
+    sa.select(ENTRY.c.leaf)
+    .where(
+        ENTRY.c.phase == "intent",
+        ENTRY.c.service == sa.bindparam("service"),
+        _same_act(_outcomes, "outcome").scalar_subquery()
+        < _same_act(_intents, "intent").where(_intents.c.seq <= ENTRY.c.seq).scalar_subquery(),
+    )
+    .order_by(ENTRY.c.seq)
+)
+
+
+def other_schema(version: int) -> LogDamaged:
+    """Say that a log.db is of a version this program does not know."""
+    return LogDamaged(
+        "log_db_version",
+        f"log.db has schema version {version}, this program knows {SCHEMA}",
+        "use the program version that wrote it",
+    )
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Turn the database's errors into ours: known ones refuse, any other is Trouble."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, sqlite3.Error, OSError) as error:
+        raise _told(str(error)) from error
+
+
+def _told(said: str) -> Exception:
+    for words, code, what, to_do in KNOWN_TROUBLE:
+        if words in said:
+            return LogUnavailable(code, f"{what}; nothing was recorded", to_do)
+    return Trouble(said)
+
+
+def _create_private(path: Path) -> None:
+    """Create the file with mode 0600 before SQLite does; its -wal and -shm inherit that."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _engine(path: Path) -> sa.Engine:
+    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS / 1000})
+    sa.event.listen(engine, "connect", _set_up)
+    sa.event.listen(engine, "begin", lambda db: db.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _set_up(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy begins and ends transactions, not the driver
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _create_schema(db: sa.Connection) -> None:
+    _meta.create_all(db)
+    for table in _meta.sorted_tables:
+        for act in ("UPDATE", "DELETE"):
+            db.exec_driver_sql(
+                f"CREATE TRIGGER {table.name}_no_{act.lower()} BEFORE {act} ON {table.name} "
+                "BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END"
+            )
+    db.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")
