@@ -1,0 +1,308 @@
+"""What this machine needs before the house may open: one line per check, with what to do.
+
+Green is well, amber is a limit the operator should know (the demonstration runs on it), red keeps the house shut.
+"""
+
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from enclave.errors import EnclaveError, Refused
+from enclave.settings import Settings
+from enclave.supervisor import prepare_run_folder, running_pid
+
+BWRAP: Final = "/usr/bin/bwrap"
+PYTHON_MIN: Final = (3, 11)
+# The seccomp filter knows the system calls of these two only.
+MACHINES: Final = frozenset({"x86_64", "aarch64"})
+# A trail on a full disk refuses every act; a warning comes well before.
+DISK_RED_BYTES: Final = 200 << 20
+DISK_AMBER_BYTES: Final = 2 << 30
+PROBE_SECONDS: Final = 10.0
+
+
+class Light(StrEnum):
+    """How a check stands."""
+
+    GREEN = "green"
+    AMBER = "amber"
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor: what was looked at, how it stands, what to do."""
+
+    check: str
+    light: Light
+    says: str
+    to_do: str = ""
+
+
+def _green(check: str, says: str) -> Finding:
+    return Finding(check, Light.GREEN, says)
+
+
+def examine(settings: Settings) -> Iterator[Finding]:
+    """Look at the machine, one finding after the other."""
+    checks: tuple[Callable[[Settings], Finding], ...] = (
+        _python,
+        _machine,
+        _sandbox,
+        _nested_sandbox,
+        _run_folder,
+        _state_folder,
+        _disk,
+        _volume,
+        _keyring,
+        _passphrase,
+        _notebook,
+        _port,
+        _user,
+        _minisign,
+    )
+    for check in checks:
+        yield check(settings)
+
+
+def refuse_on_red(findings: list[Finding]) -> None:
+    """Keep the house shut while a check is red; raises `Refused` naming the first."""
+    red = [finding for finding in findings if finding.light is Light.RED]
+    if red:
+        first = red[0]
+        raise Refused(
+            "doctor_red",
+            f"{len(red)} check(s) are red; the first: {first.check}: {first.says}",
+            first.to_do or "Run `enclave doctor`.",
+            check=first.check,
+        )
+
+
+def _python(_: Settings) -> Finding:
+    version = platform.python_version()
+    if sys.version_info < PYTHON_MIN:
+        return Finding("python", Light.RED, f"Python {version}", "Install Python 3.11 or newer.")
+    return _green("python", f"Python {version}")
+
+
+def _machine(_: Settings) -> Finding:
+    machine = platform.machine()
+    if machine not in MACHINES:
+        return Finding(
+            "machine", Light.RED, f"no system-call filter for {machine}", "Use an x86_64 or aarch64 machine."
+        )
+    return _green("machine", machine)
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, timeout=PROBE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+_ROOM: Final = (
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-net",
+    "--ro-bind",
+    "/usr",
+    "/usr",
+    "--symlink",
+    "usr/lib",
+    "/lib",
+)
+_ROOM_MORE: Final = (
+    "--symlink",
+    "usr/lib64",
+    "/lib64",
+    "--symlink",
+    "usr/bin",
+    "/bin",
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+)
+
+
+def _sandbox(_: Settings) -> Finding:
+    if not Path(BWRAP).exists():
+        return Finding("sandbox", Light.RED, "bubblewrap is not installed", "sudo apt-get install bubblewrap")
+    if not _succeeds(BWRAP, *_ROOM, *_ROOM_MORE, "/usr/bin/true"):
+        return Finding(
+            "sandbox",
+            Light.RED,
+            "this user may not make namespaces: no notebook can be closed in",
+            "Allow unprivileged user namespaces (kernel.unprivileged_userns_clone=1, or a bwrap AppArmor profile).",
+        )
+    return _green("sandbox", "bubblewrap with user, process and network namespaces")
+
+
+def _nested_sandbox(_: Settings) -> Finding:
+    inner = (BWRAP, *_ROOM, "--disable-userns", *_ROOM_MORE, "/usr/bin/true")
+    if not _succeeds(BWRAP, *_ROOM, *_ROOM_MORE, *inner):
+        return Finding(
+            "kernel sandbox",
+            Light.RED,
+            "a sandbox cannot be made inside a sandbox",
+            "Raise user.max_user_namespaces, or use a kernel that allows nested user namespaces.",
+        )
+    return _green("kernel sandbox", "a second sandbox inside the first")
+
+
+def _run_folder(settings: Settings) -> Finding:
+    try:
+        prepare_run_folder(settings.run)
+    except EnclaveError as error:
+        return Finding("run folder", Light.RED, error.message, error.to_do)
+    except OSError:
+        return Finding(
+            "run folder", Light.RED, f"{settings.run} cannot be made", "Choose another with ENCLAVE_RUN."
+        )
+    return _green("run folder", str(settings.run))
+
+
+def _state_folder(settings: Settings) -> Finding:
+    try:
+        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = settings.state.stat()
+    except OSError:
+        return Finding(
+            "state folder",
+            Light.RED,
+            f"{settings.state} cannot be made",
+            "Choose another with ENCLAVE_STATE.",
+        )
+    if found.st_uid != os.getuid() or found.st_mode & 0o077:
+        return Finding(
+            "state folder", Light.RED, f"{settings.state} is not private", f"chmod 700 {settings.state}"
+        )
+    return _green("state folder", str(settings.state))
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(_existing(settings.state)).free
+    says = f"{free / (1 << 30):.1f} GiB free"
+    if free < DISK_RED_BYTES:
+        return Finding("disk", Light.RED, says, "Make room: with a full disk the trail refuses every act.")
+    if free < DISK_AMBER_BYTES:
+        return Finding("disk", Light.AMBER, says, "Make room soon.")
+    return _green("disk", says)
+
+
+def _volume(settings: Settings) -> Finding:
+    if _on_encrypted_volume(_existing(settings.state)):
+        return _green("volume", "on an encrypted volume")
+    return Finding(
+        "volume",
+        Light.AMBER,
+        "the state folder is not on an encrypted volume: swap and temporary memory could be read from a stolen disk",
+        "Put it on LUKS; data, answers and releases are encrypted in any case.",
+    )
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() else _existing(path.parent)
+
+
+def _on_encrypted_volume(path: Path) -> bool:
+    device = path.stat().st_dev
+    block = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+    if not block.exists():
+        return False
+    layers = [block.resolve(), *block.resolve().glob("slaves/*")]
+    return any(_is_luks(layer) for layer in layers)
+
+
+def _is_luks(layer: Path) -> bool:
+    name = layer / "dm" / "uuid"
+    return name.exists() and name.read_text().startswith("CRYPT-")
+
+
+def _keyring(settings: Settings) -> Finding:
+    if not (settings.state / "keys" / "keyring.json").exists():
+        return _green("keyring", "none yet: `enclave up` makes one")
+    from enclave.wiring import open_keys
+    from vault.errors import VaultError
+    from vault.keys import Rights
+
+    try:
+        open_keys(settings, Rights.PUBLISHER)
+    except (VaultError, EnclaveError) as error:
+        return Finding("keyring", Light.RED, error.message, error.to_do)
+    return _green("keyring", "opens")
+
+
+def _passphrase(settings: Settings) -> Finding:
+    beside = settings.passphrase_file.parent == settings.state / "keys"
+    if beside:
+        return Finding(
+            "passphrase",
+            Light.AMBER,
+            "the passphrase lies beside the keyring: whoever takes the disk takes both",
+            "Name a file elsewhere in ENCLAVE_KEYS__PASSPHRASE_FILE (a systemd credential, another volume).",
+        )
+    return _green("passphrase", "kept apart from the keyring")
+
+
+def _notebook(settings: Settings) -> Finding:
+    import importlib.metadata
+
+    ours = importlib.metadata.version("jupyterhub")
+    found = list(settings.notebook.venv.absolute().glob("lib/python3*/site-packages/jupyterhub-*.dist-info"))
+    theirs = found[0].name.removeprefix("jupyterhub-").removesuffix(".dist-info") if found else "none"
+    if theirs != ours:
+        return Finding(
+            "notebook environment",
+            Light.RED,
+            f"jupyterhub there: {theirs}, here: {ours}",
+            "Make it again from locks/notebook.txt (scripts/demo does).",
+        )
+    return _green("notebook environment", f"jupyterhub {theirs}")
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.host_port
+    if running_pid(settings) is not None:
+        return _green("address", f"{settings.bind}: the enclave runs")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError:
+        return Finding("address", Light.RED, f"{settings.bind} is taken", "Choose another with ENCLAVE_BIND.")
+    return _green("address", f"{settings.bind} is free")
+
+
+def _user(_: Settings) -> Finding:
+    if os.getuid() == 0:
+        return Finding(
+            "user", Light.RED, "running as root", "Run it as an ordinary user: the sandboxes count on it."
+        )
+    return Finding(
+        "user",
+        Light.AMBER,
+        "all processes run as one user: between them the boundary that holds is the sandbox",
+        "On a server give each process its own user.",
+    )
+
+
+def _minisign(_: Settings) -> Finding:
+    if shutil.which("minisign") is None:
+        return Finding(
+            "minisign",
+            Light.AMBER,
+            "not installed: packages can be made, not checked here",
+            "sudo apt-get install minisign",
+        )
+    return _green("minisign", "packages can be checked here")
