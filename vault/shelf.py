@@ -21,6 +21,7 @@ from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
 from vault.bucketing import bucket_rows
+from vault.columns import Domains, frame_schema, to_frame, to_stored
 from vault.errors import VaultDamaged, VaultDown, VaultRefused, VaultUsage
 from vault.keys import KeyService
 from vault.manifest import (
@@ -66,7 +67,7 @@ def write_version(
     """Write a whole dataset version, or nothing of it; it becomes visible by one rename once it is durable.
 
     `shelves` maps "identity", "research" and "text" to tables that all hold the uint64 `unit_column` without
-    nulls. `order_key` (32 bytes) keys the buckets and the order inside a unit: under one key a unit falls into
+    nulls; text columns named in `domains` are stored as codes and may hold nothing else. `order_key` (32 bytes) keys the buckets and the order inside a unit: under one key a unit falls into
     the same bucket of every shelf, version and dataset of as many buckets. `previous` is the SHA-256 of the
     manifest this version follows. `progress` is told (parts done, parts).
     """
@@ -75,18 +76,21 @@ def write_version(
     _check_request(shelves, unit_column, order_key, buckets)
     with _new_folder(version_folder(root, dataset, version)) as folder:
         writer = _Writer(folder, dataset, version, buckets, order_key, unit_column)
+        columns: dict[str, tuple[StoredColumn, ...]] = {}
         report = _counter(progress, buckets * len(shelves))
         for shelf, table in shelves.items():
+            stored = to_stored(table, domains)
             data_key, writer.wrapped[shelf] = keys.new_data_key(
                 shelf, shelf_context(dataset, version, shelf), receipt
             )
-            writer.write_shelf(shelf, table, data_key, report)
+            writer.write_shelf(shelf, stored, data_key, report)
+            columns[shelf] = stored_columns(stored.schema)
         manifest = Manifest.model_validate(
             {
                 "dataset": dataset,
                 "version": version,
                 "created": datetime.now(UTC).isoformat(),
-                "columns": {shelf: stored_columns(table.schema) for shelf, table in shelves.items()},
+                "columns": columns,
                 "domains": {name: tuple(values) for name, values in domains.items()},
                 "parts": tuple(writer.parts),
                 "wrapped_keys": writer.wrapped,
@@ -118,7 +122,7 @@ def open_shelf(root: Path, manifest: Manifest, shelf: str, keys: KeyService, rec
             f"The {shelf} shelf does not have the columns of its manifest.",
             shelf=shelf,
         )
-    return Shelf(files, schema)
+    return Shelf(files, schema, manifest.domains)
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ class Shelf:
 
     files: tuple[EncryptedFile, ...]
     schema: pa.Schema
+    domains: Domains
     _failures: list[VaultDamaged] = field(default_factory=list, repr=False)
 
     def scan(self) -> pl.LazyFrame:
@@ -166,8 +171,7 @@ class Shelf:
                 if left == 0:
                     return
 
-        empty = cast("pl.DataFrame", pl.from_arrow(self.schema.empty_table()))
-        return register_io_source(source, schema=empty.schema)
+        return register_io_source(source, schema=frame_schema(self.schema, self.domains))
 
     def _frames(
         self, files: tuple[EncryptedFile, ...], columns: Sequence[str] | None
@@ -184,11 +188,10 @@ class Shelf:
 
     def _frame(self, file: EncryptedFile, columns: Sequence[str] | None) -> pl.DataFrame:
         try:
-            table = file.read(self.schema, columns)
+            return to_frame(file.read(self.schema, columns), self.domains)
         except VaultDamaged as failure:
             self._failures.append(failure)
             raise
-        return cast("pl.DataFrame", pl.from_arrow(table, rechunk=False))
 
 
 def clean_partials(root: Path) -> list[str]:
@@ -234,9 +237,8 @@ class _Writer:
     def write_shelf(self, shelf: str, table: pa.Table, data_key: bytes, report: Callable[[], None]) -> None:
         (self.folder / shelf).mkdir(mode=0o700)
         units = table.column(self.unit_column).to_numpy()
-        whole = table.unify_dictionaries().combine_chunks()
         for bucket, rows in enumerate(bucket_rows(units, self.order_key, self.buckets)):
-            self._write_part(shelf, f"part-{bucket:05d}", whole.take(pa.array(rows)), data_key)
+            self._write_part(shelf, f"part-{bucket:05d}", table.take(pa.array(rows)), data_key)
             report()
         sync_folder(self.folder / shelf)
 

@@ -1,0 +1,77 @@
+"""How columns are held on a shelf and handed to polars.
+
+A column with a declared domain is held as codes into that domain, which the manifest lists; it comes back as a
+polars Enum in the declared order. That spares polars building categories anew for every part.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, cast
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vault.errors import VaultDamaged, VaultUsage
+
+CODES: Final = pa.dictionary(pa.int32(), pa.string())
+TEXT: Final = pa.large_string()
+
+Domains = Mapping[str, Sequence[str]]
+
+
+def to_stored(table: pa.Table, domains: Domains) -> pa.Table:
+    """Give the table as a shelf holds it: one chunk, codes for declared domains, no metadata of its maker."""
+    for name, domain in domains.items():
+        if len(set(domain)) != len(domain):
+            raise VaultUsage("domain_value_twice", f"The domain of {name} lists a value twice.", column=name)
+    columns = [_stored(name, table.column(name), domains) for name in table.column_names]
+    return pa.table(columns, names=table.column_names).combine_chunks()
+
+
+def to_frame(table: pa.Table, domains: Domains) -> pl.DataFrame:
+    """Give a table read from a shelf to polars; raises when its codes are not those of the manifest's domain."""
+    return pl.DataFrame([_series(name, table.column(name), domains) for name in table.column_names])
+
+
+def frame_schema(schema: pa.Schema, domains: Domains) -> pl.Schema:
+    """Give the polars schema of a shelf without reading a row."""
+    return to_frame(schema.empty_table(), domains).schema
+
+
+def _stored(name: str, column: pa.ChunkedArray, domains: Domains) -> pa.ChunkedArray:
+    text = _as_text(column)
+    if text is None:
+        return column
+    if name not in domains:
+        return text
+    values = pa.array(list(domains[name]), TEXT)
+    codes = pc.index_in(text, value_set=values)
+    if codes.null_count != text.null_count:
+        raise VaultUsage("value_outside_domain", f"{name} holds a value outside its domain.", column=name)
+    words = values.cast(pa.string())
+    chunks = [pa.DictionaryArray.from_arrays(chunk, words) for chunk in codes.chunks]
+    return pa.chunked_array(chunks, type=CODES)
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not any(
+        test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    ):
+        return None
+    return column.cast(TEXT)
+
+
+def _series(name: str, column: pa.ChunkedArray, domains: Domains) -> pl.Series:
+    if not pa.types.is_dictionary(column.type):
+        return cast("pl.Series", pl.from_arrow(column, rechunk=False)).alias(name)
+    domain = domains.get(name, ())
+    words = pa.array(list(domain), pa.string())
+    if any(chunk.null_count < len(chunk) and not chunk.dictionary.equals(words) for chunk in column.chunks):
+        raise VaultDamaged(
+            "shelf_domain_mismatch",
+            f"The codes of {name} are not those of its manifest's domain.",
+            column=name,
+        )
+    codes = pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32())
+    return cast("pl.Series", pl.from_arrow(codes, rechunk=False)).cast(pl.Enum(domain)).alias(name)
