@@ -4,109 +4,38 @@ It holds `house.db` and no key that opens data; questions go to the engine.
 """
 
 import asyncio
-import os
-import signal
-import socket
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import uvicorn
 
 from enclave.errors import EnclaveError
+from enclave.listeners import Listeners, until_told_to_stop
 from enclave.settings import Settings, read_settings
-
-LISTEN_SECONDS = 5.0
-GRACE_SECONDS = 2
-
-
-class _Server(uvicorn.Server):
-    """A server among several on one loop: the process, not the server, answers to signals."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def private_socket(path: Path) -> socket.socket:
-    """Listen on a unix socket that only this user can reach, in place of whatever lay there."""
-    path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    old = os.umask(0o177)
-    try:
-        listening.bind(str(path))
-    finally:
-        os.umask(old)
-    listening.listen(128)
-    listening.setblocking(False)  # noqa: FBT003 - socket's own positional
-    return listening
-
-
-class Listeners:
-    """Every socket of the process, each with the app that answers on it."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._open: dict[Path, tuple[_Server, asyncio.Task[None]]] = {}
-
-    def add(self, path: Path, app: Any) -> None:
-        """Open a socket; from any thread. Opening it anew replaces it."""
-        asyncio.run_coroutine_threadsafe(self._add(path, app), self._loop).result(LISTEN_SECONDS)
-
-    def remove(self, path: Path) -> None:
-        """Close a socket; from any thread."""
-        asyncio.run_coroutine_threadsafe(self._remove(path), self._loop).result(LISTEN_SECONDS)
-
-    async def _add(self, path: Path, app: Any) -> None:
-        await self._remove(path)
-        # h11 and no access log: a request line can carry what a person typed
-        config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS
-        )
-        server = _Server(config)
-        self._open[path] = server, self._loop.create_task(server.serve(sockets=[private_socket(path)]))
-
-    async def _remove(self, path: Path) -> None:
-        server, task = self._open.pop(path, (None, None))
-        if server is not None and task is not None:
-            server.should_exit = True
-            await task
-            path.unlink(missing_ok=True)
-
-    async def remove_all(self) -> None:
-        """Close every socket, at the end."""
-        await asyncio.gather(*(self._remove(path) for path in list(self._open)))
+from enclave.web.apps import data_app, house_app, pages_app
+from enclave.wiring import front_desk
+from vault.errors import VaultError
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until told to stop."""
-    from enclave.wiring import service_house  # the slow imports, once the process is named in any message
-    from enclave.web.app import data_app, house_app, pages_app
+    """Open the sockets of sessions that are still there, then pages and internal API."""
 
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    listeners = Listeners(loop)
-    house = service_house(
-        settings,
-        listen=lambda path: listeners.add(path, data_app(house)),
-        hang_up=listeners.remove,
-    )
-    await asyncio.to_thread(house.after_restart)
-    await asyncio.to_thread(listeners.add, settings.socket("enclave"), pages_app(house, settings))
-    await asyncio.to_thread(listeners.add, settings.socket("house"), house_app(house))
-    await stop.wait()
-    await listeners.remove_all()
+    async def lay_out(listeners: Listeners) -> None:
+        def listen(path: Path) -> None:
+            listeners.add(path, data)
+
+        desk = front_desk(settings, listen=listen, hang_up=listeners.remove)
+        data = data_app(desk)
+        await asyncio.to_thread(desk.after_restart)
+        await asyncio.to_thread(listeners.add, settings.socket("enclave"), pages_app(desk, settings))
+        await asyncio.to_thread(listeners.add, settings.socket("house"), house_app(desk))
+
+    await until_told_to_stop(lay_out)
 
 
 def main() -> int:
     """Run the service; says why it cannot on stderr."""
     try:
         asyncio.run(serve(read_settings()))
-    except EnclaveError as error:
+    except (EnclaveError, VaultError) as error:
         print(f"{error.message} {error.to_do}", file=sys.stderr)  # noqa: T201 - the process's log
         return 4
     return 0

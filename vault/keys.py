@@ -7,7 +7,7 @@ from typing import Final, Protocol
 from vault.receipt import Receipt
 
 PURPOSES: Final = ("research", "identity", "text", "answers", "quarantine")
-MAC_NAMES: Final = ("unit", "order", "pseudonym")
+MAC_NAMES: Final = ("unit", "order", "pseudonym", "release")
 SIGN_NAMES: Final = ("manifest", "package")
 
 WRAP_ACTS: Final = frozenset({"key.create", "data.import", "data.query"})
@@ -42,10 +42,10 @@ class Rights(Enum):
     ENGINE = Grant(
         wrap=frozenset({"answers"}),
         unwrap=frozenset({"research", "text", "answers"}),
-        mac=frozenset(MAC_NAMES),
+        mac=frozenset({"unit", "order", "pseudonym"}),
     )
     REIDENT = Grant(unwrap=frozenset({"identity"}))
-    PUBLISHER = Grant(sign=frozenset({"package"}))
+    PUBLISHER = Grant(mac=frozenset({"release"}), sign=frozenset({"package"}))
     OPERATOR = Grant(sign=frozenset({"manifest"}), operate=True)
 
 
@@ -73,7 +73,7 @@ class KeyService(Protocol):
         ...
 
     def mac(self, name: str, data: bytes) -> bytes:
-        """Give the 32-byte HMAC-SHA256 of data under a named key: "unit", "order" or "pseudonym"."""
+        """Give the 32-byte HMAC-SHA256 of data under a named key of `MAC_NAMES`."""
         ...
 
     def sign(self, name: str, data: bytes) -> bytes:

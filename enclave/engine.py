@@ -1,0 +1,95 @@
+"""The engine process: keeps the ledger, opens the research shelf, answers questions; it has no network of its own.
+
+Only the service reaches its socket. Exact aggregates never leave this process.
+"""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+from anonymisation.errors import AnonymisationError
+from enclave.errors import EnclaveError, Told, as_json, http_status
+from enclave.journeys.question import Desk, Order
+from enclave.recording import Actor
+from enclave.listeners import Listeners, until_told_to_stop
+from enclave.settings import Settings, read_settings
+from enclave.wiring import engine_desk
+from vault.errors import VaultError
+
+# An order carries the policy (at most a few MB of domains) and a question of at most 64 kB.
+ORDER_BYTES_MAX = 16 << 20
+
+
+def application(desk: Desk) -> Starlette:
+    """Give the engine's HTTP face."""
+
+    def answering(act: Callable[[Order], dict[str, Any]]) -> Callable[[Request], Awaitable[JSONResponse]]:
+        async def endpoint(request: Request) -> JSONResponse:
+            asked = Order.model_validate_json(await _body(request))
+            return JSONResponse(await run_in_threadpool(act, asked))
+
+        return endpoint
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"engine": "ready"})
+
+    async def population(request: Request) -> JSONResponse:
+        body = await request.json()
+        actor = Actor(**body["actor"])
+        await run_in_threadpool(desk.declare_population, body["population"], body["cap"], actor)
+        return JSONResponse({})
+
+    routes = [
+        Route("/v1/health", health),
+        Route("/v1/catalogue", answering(desk.catalogue), methods=["POST"]),
+        Route("/v1/price", answering(desk.price), methods=["POST"]),
+        Route("/v1/ask", answering(desk.ask), methods=["POST"]),
+        Route("/v1/left", answering(desk.left), methods=["POST"]),
+        Route("/v1/population", population, methods=["POST"]),
+    ]
+    told = dict.fromkeys((EnclaveError, AnonymisationError, VaultError), _refused)
+    return Starlette(routes=routes, exception_handlers=told)  # type: ignore[arg-type]  # starlette types handlers by Exception
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > ORDER_BYTES_MAX:
+            break
+    return body
+
+
+async def _refused(_: Request, error: Told) -> JSONResponse:
+    told = as_json(error)
+    return JSONResponse({"error": {**told["error"], "params": error.params}}, http_status(error))
+
+
+async def serve(settings: Settings) -> None:
+    """Close what a crash left open, then serve until told to stop."""
+    async def lay_out(listeners: Listeners) -> None:
+        desk = await asyncio.to_thread(engine_desk, settings)
+        await asyncio.to_thread(listeners.add, settings.socket("engine"), application(desk))
+
+    await until_told_to_stop(lay_out)
+
+
+def main() -> int:
+    """Run the engine; says why it cannot on stderr."""
+    try:
+        asyncio.run(serve(read_settings()))
+    except (EnclaveError, AnonymisationError, VaultError) as error:
+        print(f"{error.message} {error.to_do}", file=sys.stderr)  # noqa: T201 - the process's log
+        return 4
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,280 @@
+"""Question: a researcher asks; a differentially private answer comes back, or a refusal that says why.
+
+Two halves in two processes. `order` is the service's: may this person, does the agreement allow it today, is the
+dataset there. `Desk` is the engine's: is it a question about this table, can the budget pay, then the answer.
+The engine trusts no order about data: manifest and policy are what the signature and the recorded hash say.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict
+
+from anonymisation import answer as answering
+from anonymisation.bounds import Table
+from anonymisation.errors import AnonymisationError
+from anonymisation.ledger import Charge, Ledger
+from anonymisation.question import Question, check, digest, parse
+from enclave.agreements.policy import load_policy, policy_sha256, to_table
+from enclave.agreements.rules import may_ask
+from enclave.agreements.store import AgreementStore
+from enclave.errors import BadInput, Damaged
+from enclave.people import Person, Role
+from enclave.recording import Actor, EventObject, Recorded, Recorder, recorded
+from vault.envelope import seal, unseal
+from vault.keys import KeyService
+from vault.manifest import Manifest, read_manifest
+from vault.shelf import open_shelf
+
+SEED_LABEL: Final = "bounding|v1|"
+RESEARCHER_ROLES: Final = (Role.RESEARCHER, Role.PROJECT_LEAD)
+
+
+class Order(BaseModel):
+    """What the service asks the engine for: who asks in which project, about which version, and the question."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    person: str
+    role: str
+    auth: str
+    project: str
+    agreement: str
+    dataset: str
+    version: int
+    manifest_sha256: str
+    policy_yaml: str
+    project_cap: int
+    person_cap: int
+    question: dict[str, Any] | None = None
+    session: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """The person, as the trail writes them."""
+        return Actor(self.person, "person", self.role, self.session, self.auth)
+
+
+def order(
+    agreements: AgreementStore,
+    actor: Actor,
+    person: Person,
+    project: str,
+    dataset: str,
+    question: Mapping[str, Any] | None,
+    today: date,
+) -> Order:
+    """Ask the three questions the service can answer, and write the order for the engine.
+
+    Raises `NotFound` and `Refused` with the rule that says no.
+    """
+    about = agreements.dataset(dataset)
+    agreement = may_ask(person, agreements.project(project), about, agreements.agreements(project), today)
+    if about.version is None or about.manifest_sha256 is None or about.policy_yaml is None:
+        raise Damaged("dataset_without_version", f"The current version of {dataset} is not described.", dataset=dataset)
+    caps = load_policy(about.policy_yaml).privacy.caps
+    return Order(
+        person=person.id,
+        role=actor.role,
+        auth=actor.auth or "unknown",
+        session=actor.session,
+        project=project,
+        agreement=agreement.id,
+        dataset=dataset,
+        version=about.version,
+        manifest_sha256=about.manifest_sha256,
+        policy_yaml=about.policy_yaml,
+        project_cap=caps.project,
+        person_cap=caps.person,
+        question=dict(question) if question is not None else None,
+    )
+
+
+def dataset_of(question: Mapping[str, Any]) -> str:
+    """Give the dataset a question names, before anything else of it is looked at."""
+    named = question.get("dataset")
+    if not isinstance(named, str):
+        raise BadInput("question_form", "The question names no dataset.", 'Give "dataset": its id.')
+    return named
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The engine's half: it opens the research shelf, keeps the ledger, and lets nothing exact out."""
+
+    root: Path
+    ledger: Ledger
+    keys: KeyService
+    recorder: Recorder
+    # opendp's core is not made for several threads at once; the shelf is read outside this lock.
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+
+    def catalogue(self, asked: Order) -> dict[str, Any]:
+        """Tell what may be asked of a dataset: declared names, domains and bounds, nothing from the data."""
+        _, table = self._described(asked)
+        return {"table": _as_json(table), "left": self._left(asked, table)}
+
+    def price(self, asked: Order) -> dict[str, Any]:
+        """Tell what a question costs and how exact its answer would be; free, and independent of the data."""
+        _, table = self._described(asked)
+        question = _fitting(asked, table)
+        return {**answering.price(question, table).to_json(), "left": self._left(asked, table)}
+
+    def ask(self, asked: Order) -> dict[str, Any]:
+        """Answer, paying once; the same question of the same project again is the same answer, free.
+
+        Raises `AnonymisationError` for a question that does not fit or that a budget cannot pay, before data is
+        opened; after that the loss stays spent whatever happens.
+        """
+        manifest, table = self._described(asked)
+        question = _fitting(asked, table)
+        sha256 = digest(question)
+        self._declare_caps(asked, table)
+        kept = self.ledger.replay(asked.project, sha256, asked.dataset, asked.version)
+        if kept is not None:
+            return self._replayed(asked, table, question, sha256, kept)
+        with recorded(self.recorder, "data.query", **self._told(asked, table, question, sha256)) as act:
+            answer = self._paid(asked, manifest, table, question, act.receipt)
+            act.closing["dp"] = _loss(question, table)
+        return self._delivered(answer, asked, table, act.receipt, replayed=False)
+
+    def declare_population(self, population: str, cap: int, actor: Actor) -> None:
+        """Give a population its cap if it has none yet."""
+        self._declare_cap("population", population, cap, actor)
+
+    def left(self, asked: Order) -> dict[str, Any]:
+        """Tell what is left of the three caps, and what was spent on what."""
+        _, table = self._described(asked)
+        return {"left": self._left(asked, table), "population": table.population}
+
+    def _paid(self, asked: Order, manifest: Manifest, table: Table, question: Question, receipt: Recorded) -> dict[str, Any]:
+        charge = Charge(
+            population=table.population,
+            project=asked.project,
+            person=asked.person,
+            question_sha256=digest(question),
+            dataset=asked.dataset,
+            version=asked.version,
+            rho_micro=answering.price(question, table).rho_micro,
+            event_id=receipt.event_id,
+        )
+        reservation = self.ledger.reserve(charge, receipt)
+        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt)
+        seed = self.keys.mac("order", f"{SEED_LABEL}{table.population}".encode())
+        with shelf.named_failures(), self._one_at_a_time:
+            answer = answering.compute(question, table, shelf.parts(), seed).to_json()
+        self.ledger.release(reservation.id, self._seal(answer, asked, charge.question_sha256, receipt), receipt)
+        return answer
+
+    def _replayed(
+        self, asked: Order, table: Table, question: Question, sha256: str, kept: bytes
+    ) -> dict[str, Any]:
+        told = self._told(asked, table, question, sha256)
+        with recorded(self.recorder, "data.query", **told, reason="replayed") as act:
+            answer = self._unseal(kept, asked, sha256, act.receipt)
+        return self._delivered(answer, asked, table, act.receipt, replayed=True)
+
+    def _described(self, asked: Order) -> tuple[Manifest, Table]:
+        """Read the manifest the trail knows, and the policy whose hash stands in it."""
+        manifest = read_manifest(
+            self.root,
+            asked.dataset,
+            asked.version,
+            public_key=self.keys.public_key("manifest"),
+            expected_sha256=asked.manifest_sha256,
+        )
+        if policy_sha256(asked.policy_yaml) != manifest.policy_sha256:
+            raise Damaged(
+                "policy_not_the_signed_one",
+                f"The policy of {asked.dataset} is not the one its data was brought in under.",
+                "Look at the trail, and restore house.db from a backup.",
+                dataset=asked.dataset,
+            )
+        return manifest, to_table(load_policy(asked.policy_yaml))
+
+    def _told(self, asked: Order, table: Table, question: Question, sha256: str) -> dict[str, Any]:
+        return {
+            "actor": asked.actor,
+            "project": asked.project,
+            "objects": [
+                EventObject("dataset", asked.dataset, sha256=asked.manifest_sha256),
+                EventObject("population", table.population),
+                EventObject("question", sha256, sha256=sha256),
+                EventObject("agreement", asked.agreement),
+            ],
+            "dp": _loss(question, table),
+        }
+
+    def _delivered(
+        self, answer: dict[str, Any], asked: Order, table: Table, receipt: Recorded, *, replayed: bool
+    ) -> dict[str, Any]:
+        return {**answer, "left": self._left(asked, table), "replayed": replayed, "index": receipt.index}
+
+    def _left(self, asked: Order, table: Table) -> dict[str, Any]:
+        return self.ledger.left(table.population, asked.project, asked.person).to_json()
+
+    def _declare_caps(self, asked: Order, table: Table) -> None:
+        self._declare_cap("project", f"{table.population}/{asked.project}", asked.project_cap, asked.actor)
+        self._declare_cap("person", f"{table.population}/{asked.person}", asked.person_cap, asked.actor)
+
+    def _declare_cap(self, scope: Literal["population", "project", "person"], key: str, cap: int, actor: Actor) -> None:
+        if self.ledger.cap(scope, key) is not None:
+            return
+        with recorded(self.recorder, "dp.caps", actor=actor, objects=[EventObject(scope, key)], counts={"rho_micro": cap}) as act:
+            self.ledger.set_cap(scope, key, cap, act.receipt)
+
+    def _seal(self, answer: dict[str, Any], asked: Order, sha256: str, receipt: Recorded) -> bytes:
+        key, wrapped = self.keys.new_data_key("answers", f"dataset:{asked.dataset}|answers", receipt)
+        return wrapped.encode() + b"\n" + seal(key, _answer_name(asked, sha256), orjson.dumps(answer))
+
+    def _unseal(self, kept: bytes, asked: Order, sha256: str, receipt: Recorded) -> dict[str, Any]:
+        wrapped, _, box = kept.partition(b"\n")
+        key = self.keys.unwrap("answers", wrapped.decode(), f"dataset:{asked.dataset}|answers", receipt)
+        answer: dict[str, Any] = orjson.loads(unseal(key, _answer_name(asked, sha256), box))
+        return answer
+
+
+def _answer_name(asked: Order, sha256: str) -> str:
+    return f"answer|{asked.project}|{asked.dataset}|{asked.version}|{sha256}"
+
+
+def _fitting(asked: Order, table: Table) -> Question:
+    if asked.question is None:
+        raise BadInput("question_missing", "No question was asked.", "Send one.")
+    question = parse(asked.question)
+    check(question, table)
+    return question
+
+
+def _loss(question: Question, table: Table) -> dict[str, Any]:
+    price = answering.price(question, table)
+    return {
+        "mechanism": "gaussian",
+        "rho_micro": price.rho_micro,
+        "epsilon": str(price.epsilon),
+        "delta": str(price.delta),
+        "unit": table.unit,
+    }
+
+
+def _as_json(table: Table) -> dict[str, Any]:
+    columns = [
+        {"name": one.name, "kind": one.kind, "domain": one.domain, "low": one.low, "high": one.high, "digits": one.digits}
+        for one in table.columns
+    ]
+    return {
+        "dataset": table.dataset,
+        "version": table.version,
+        "population": table.population,
+        "unit": table.unit,
+        "rows": table.rows,
+        "groups": table.groups,
+        "columns": columns,
+    }
+
+
