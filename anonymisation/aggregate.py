@@ -1,0 +1,247 @@
+"""The bounded exact aggregate over one part of a table; parts merge by adding, noise comes later and once.
+
+Recode, filter, keep at most L groups and K rows of each unit, clip, add up per declared group. Which rows of a unit are kept depends
+on that unit's rows and a secret seed only, never on another unit: adding or taking one unit away changes nothing else. No
+key comes from the data: a declared group without rows is a zero, a row outside the declared groups is left out.
+"""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+
+from anonymisation.bounds import UNIT
+from anonymisation.errors import Damaged
+from anonymisation.plan import Plan, Vector
+
+Integers = NDArray[np.int64]
+Units = NDArray[np.uint64]
+Mask = NDArray[np.bool_]
+
+CODE: Final = "code"
+VALUE_PREFIX: Final = "value:"
+CHOICE_LABEL: Final = b"enclave bounding v1"
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Exact vectors of a part or of several, with the units they came from. It never leaves the engine."""
+
+    vectors: dict[Vector, Integers]
+    units: Units
+
+
+def aggregate(plan: Plan, parts: Sequence[pl.LazyFrame], seed: bytes) -> dict[Vector, Integers]:
+    """Give the exact bounded vectors of a whole table; raises `Damaged` where a unit is torn or a bound does not hold."""
+    return merge(plan, [exact(plan, part, seed) for part in parts]).vectors
+
+
+def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:
+    """Add partial aggregates; parts hold whole units, which is checked."""
+    units = np.concatenate([partial.units for partial in partials]) if partials else np.zeros(0, np.uint64)
+    if len(partials) > 1 and np.unique(units).size < units.size:
+        raise Damaged(
+            "unit_torn",
+            "A privacy unit has rows in two parts of the table.",
+            "Ingest the dataset version again.",
+        )
+    zeros = np.zeros(plan.size, np.int64)
+    totals = {
+        vector: sum((partial.vectors[vector] for partial in partials), start=zeros) for vector in plan.vectors
+    }
+    return Exact(totals, units)
+
+
+def exact(plan: Plan, part: pl.LazyFrame, seed: bytes) -> Exact:
+    """Give the exact bounded vectors of one part."""
+    frame = bounded(plan, rows(plan, part), seed)
+    assert_bounds(plan, frame)
+    vectors = {vector: totals for vector, totals in _totals(plan, frame)}
+    _assert_magnitudes(plan, vectors, frame)
+    return Exact(vectors, _heads(_units(frame)))
+
+
+def rows(plan: Plan, part: pl.LazyFrame) -> pl.DataFrame:
+    """Give unit, group code and values of each row that passes the filter and has a declared group."""
+    frame = part
+    for name, expr in plan.lets:
+        frame = frame.with_columns(expr.alias(name))
+    if plan.where is not None:
+        frame = frame.filter(plan.where)
+    values = [expr.alias(VALUE_PREFIX + name) for name, expr in plan.values.items()]
+    chosen = frame.select(pl.col(UNIT), group_code(plan).alias(CODE), *values)
+    return chosen.filter(pl.col(CODE).is_not_null()).collect() if plan.keys else chosen.collect()
+
+
+def group_code(plan: Plan) -> pl.Expr:
+    """Give the place of a row's group among the declared groups; null where a key is outside its domain."""
+    code = pl.lit(0, pl.UInt32)
+    for key in plan.keys:
+        code = code * len(key.values) + key.code
+    return code
+
+
+def bounded(plan: Plan, frame: pl.DataFrame, seed: bytes) -> pl.DataFrame:
+    """Give the frame with at most L groups and then at most K rows of each unit."""
+    units = _units(frame)
+    _assert_whole(units)
+    if plan.groups < min(plan.rows, plan.size):
+        frame = _filter(frame, keep_groups(units, frame[CODE].to_numpy(), plan.groups, plan.size, seed))
+    return _filter(frame, keep_rows(_units(frame), plan.rows, seed))
+
+
+def _filter(frame: pl.DataFrame, keep: Mask) -> pl.DataFrame:
+    return frame if keep.all() else frame.filter(pl.Series(keep))
+
+
+def keep_rows(units: Units, limit: int, seed: bytes) -> Mask:
+    """Choose `limit` rows of each unit: a window, from a secret start, around the circle of its rows.
+
+    Each row of a unit is kept with the same probability over seeds, whatever order the rows are stored in.
+    """
+    keep = np.ones(units.size, np.bool_)
+    starts, sizes = _runs(units)
+    large = sizes > limit
+    if large.any():
+        begin, size = starts[large], sizes[large]
+        offset = secret_choice(units[begin], np.zeros(begin.size, np.uint64), seed) % size.astype(np.uint64)
+        place = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+        keep[np.repeat(begin, size) + place] = (place + np.repeat(offset.astype(np.int64), size)) % np.repeat(
+            size, size
+        ) < limit
+    return keep
+
+
+def keep_groups(units: Units, codes: NDArray[np.uint32], limit: int, groups: int, seed: bytes) -> Mask:
+    """Choose `limit` groups of each unit: those that come first in a secret order of its own."""
+    starts, sizes = _runs(units)
+    run = np.repeat(np.arange(starts.size), sizes)
+    pairs, place = np.unique(run * groups + codes, return_inverse=True)
+    pair_run, pair_code = pairs // groups, pairs % groups
+    drawn = secret_choice(units[starts][pair_run], 1 + pair_code.astype(np.uint64), seed)
+    order = np.lexsort((drawn, pair_run))
+    begin, size = _runs(pair_run)
+    rank = np.empty(pairs.size, np.int64)
+    rank[order] = np.arange(pairs.size) - np.repeat(begin, size)
+    return np.asarray(rank[place] < limit, np.bool_)
+
+
+def secret_choice(units: Units, labels: Units, seed: bytes) -> Units:
+    """Give a pseudorandom number for each unit and label: one AES-256 block each, keyed by the seed."""
+    blocks = np.empty((units.size, 2), np.uint64)
+    blocks[:, 0], blocks[:, 1] = units, labels
+    key = hmac.digest(seed, CHOICE_LABEL, "sha256")
+    # Single blocks under a secret key are a pseudorandom permutation of the inputs, which is what is wanted here.
+    encryptor = Cipher(algorithms.AES256(key), modes.ECB()).encryptor()  # noqa: S305
+    return np.frombuffer(encryptor.update(blocks.tobytes()), np.uint64)[::2]
+
+
+def _totals(plan: Plan, frame: pl.DataFrame) -> list[tuple[Vector, Integers]]:
+    added = {str(i): _term(vector) for i, vector in enumerate(plan.vectors) if vector.kind != "units"}
+    sums = frame.lazy().group_by(CODE).agg(**added).collect()
+    return [
+        (
+            vector,
+            _distinct_units(plan, frame)
+            if vector.kind == "units"
+            else _scatter(plan, sums[CODE], sums[str(i)]),
+        )
+        for i, vector in enumerate(plan.vectors)
+    ]
+
+
+def _term(vector: Vector) -> pl.Expr:
+    if vector.kind == "rows":
+        return pl.len()
+    value = pl.col(VALUE_PREFIX + vector.column)
+    if vector.kind == "present":
+        return value.count()
+    term = value.clip(vector.low, vector.high) - vector.centre
+    if vector.shift:
+        term = term // 2**vector.shift
+    return (term * term).sum() if vector.kind == "squares" else term.sum()
+
+
+def _distinct_units(plan: Plan, frame: pl.DataFrame) -> Integers:
+    counts = frame.lazy().select(UNIT, CODE).unique().group_by(CODE).agg(units=pl.len()).collect()
+    return _scatter(plan, counts[CODE], counts["units"])
+
+
+def _scatter(plan: Plan, codes: pl.Series, values: pl.Series) -> Integers:
+    cells = np.zeros(plan.size, np.int64)
+    cells[codes.to_numpy()] = values.to_numpy()
+    return cells
+
+
+# --- asserted at run time -----------------------------------------------------------------------------------------------
+
+
+def assert_bounds(plan: Plan, frame: pl.DataFrame) -> None:
+    """Raise `bound_violated` where a unit still has more rows or groups than the question's price assumes."""
+    _, sizes = _runs(_units(frame))
+    within = sizes.size == 0 or int(sizes.max()) <= plan.rows
+    if within and plan.groups < min(plan.rows, plan.size):
+        pairs = frame.lazy().select(UNIT, CODE).unique().group_by(UNIT).agg(groups=pl.len()).collect()
+        within = pairs.height == 0 or int(pairs["groups"].to_numpy().max()) <= plan.groups
+    if not within:
+        _violated()
+
+
+def _assert_magnitudes(plan: Plan, vectors: dict[Vector, Integers], frame: pl.DataFrame) -> None:
+    """A sum of n terms, each at most M in size, is at most n*M in size."""
+    counts = np.bincount(frame[CODE].to_numpy(), minlength=plan.size)
+    for vector, totals in vectors.items():
+        limit = 1 if vector.kind in {"rows", "present", "units"} else vector.magnitude
+        if (np.abs(totals) > counts * limit).any():
+            _violated()
+
+
+def _violated() -> None:
+    raise Damaged(
+        "bound_violated",
+        "A bound that the price rests on does not hold after bounding.",
+        "Stop and report it: nothing was answered.",
+    )
+
+
+def _assert_whole(units: Units) -> None:
+    """The rows of a unit lie together; sorted rows do, and anything else is looked at closely."""
+    if (units[1:] >= units[:-1]).all():
+        return
+    heads = _heads(units)
+    if np.unique(heads).size < heads.size:
+        raise Damaged(
+            "unit_torn",
+            "The rows of a privacy unit do not lie together.",
+            "Ingest the dataset version again.",
+        )
+
+
+def _units(frame: pl.DataFrame) -> Units:
+    column = frame[UNIT]
+    if column.dtype != pl.UInt64 or column.null_count():
+        raise Damaged(
+            "unit_column_damaged",
+            "The column of unit numbers is not what intake writes.",
+            "Ingest the dataset version again.",
+        )
+    return column.to_numpy()
+
+
+def _runs(units: NDArray[np.uint64] | Integers) -> tuple[Integers, Integers]:
+    """Give the start and the size of each stretch of equal values."""
+    starts = (
+        np.flatnonzero(np.concatenate([[True], units[1:] != units[:-1]]))
+        if units.size
+        else np.zeros(0, np.int64)
+    )
+    return starts, np.diff(np.append(starts, units.size))
+
+
+def _heads(units: Units) -> Units:
+    return units[_runs(units)[0]]

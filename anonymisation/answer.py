@@ -1,0 +1,123 @@
+"""A question's price before it runs, and its answer: bounded, summed, noised once, and told in words."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+
+from anonymisation import aggregate, budget, noise
+from anonymisation.bounds import Table
+from anonymisation.budget import DELTA, Accuracy, Share
+from anonymisation.errors import AnonymisationError
+from anonymisation.estimate import Cell, Noisy, cell
+from anonymisation.plan import Plan, Vector, cells, fit
+from anonymisation.question import Question, digest
+from anonymisation.words import Group, words
+
+__all__ = ["Answer", "Price", "compute", "price", "words"]
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a question costs and how exact its answer will be; the same whatever the data holds."""
+
+    rho_micro: int
+    epsilon: float
+    delta: float
+    accuracy: tuple[Accuracy, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the price as plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A noisy answer; nothing in it is exact, so it may be shown, kept and replayed."""
+
+    question_sha256: str
+    dataset: str
+    dataset_version: int
+    unit: str
+    by: tuple[str, ...]
+    groups: tuple[Group, ...]
+    words: dict[str, str]
+    rho_micro: int
+    epsilon: float
+    delta: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Give answer v1 as plain JSON values, without what the ledger and the trail add."""
+        return {
+            "question_sha256": self.question_sha256,
+            "dataset": self.dataset,
+            "dataset_version": self.dataset_version,
+            "unit": self.unit,
+            "by": list(self.by),
+            "rows": [self._row(keys, row) for keys, row in self.groups],
+            "words": dict(self.words),
+        }
+
+    def _row(self, keys: Sequence[str | int | bool], row: dict[str, Cell]) -> dict[str, Any]:
+        return dict(zip(self.by, keys, strict=True)) | {name: asdict(cell) for name, cell in row.items()}
+
+
+def price(question: Question, table: Table) -> Price:
+    """Give the price and expected accuracy; free, and a function of the question and of what was declared alone."""
+    plan = fit(question, table)
+    shares = _shares(plan, question.rho_micro)
+    rho_micro = sum(_charge(share) for share in shares.values())
+    accuracy = tuple(budget.accuracy(statistic, shares) for statistic in plan.statistics)
+    return Price(rho_micro, noise.epsilon(rho_micro), DELTA, accuracy)
+
+
+def compute(question: Question, table: Table, parts: Sequence[pl.LazyFrame], seed: bytes) -> Answer:
+    """Answer a question that has been paid for; `seed` is the table's secret for choosing which rows of a unit are kept."""
+    cost = price(question, table)
+    plan = fit(question, table)
+    groups = _noisy_groups(plan, _shares(plan, question.rho_micro), aggregate.aggregate(plan, parts, seed))
+    return Answer(
+        question_sha256=digest(question),
+        dataset=table.dataset,
+        dataset_version=table.version,
+        unit=table.unit,
+        by=question.by,
+        groups=groups,
+        words=words(plan, table, groups),
+        rho_micro=cost.rho_micro,
+        epsilon=cost.epsilon,
+        delta=cost.delta,
+    )
+
+
+def _shares(plan: Plan, rho_micro: int) -> dict[Vector, Share]:
+    return {share.vector: share for share in budget.split(plan, rho_micro)}
+
+
+def _charge(share: Share) -> int:
+    """Charge the larger of two independent losses; refuse where they disagree by more than rounding."""
+    own = budget.own_loss(share.sensitivity_squared, share.scale)
+    charged = budget.charge(own, noise.loss(share.scale, share.sensitivity_squared))
+    if charged > share.rho_micro:
+        raise AnonymisationError(
+            "price_disagrees",
+            "The noise library sees a larger loss than our formula.",
+            "Stop and report it: nothing was answered.",
+        )
+    return charged
+
+
+def _noisy_groups(
+    plan: Plan, shares: dict[Vector, Share], exact: dict[Vector, aggregate.Integers]
+) -> tuple[Group, ...]:
+    noisy = {vector: noise.add(exact[vector], share.scale).tolist() for vector, share in shares.items()}
+    return tuple(
+        (keys, _cells(plan, shares, {v: noisy[v][place] for v in noisy}))
+        for place, keys in enumerate(cells(plan))
+    )
+
+
+def _cells(plan: Plan, shares: dict[Vector, Share], values: dict[Vector, int]) -> dict[str, Cell]:
+    numbers = {vector: Noisy(value, shares[vector]) for vector, value in values.items()}
+    return {statistic.name: cell(statistic, numbers) for statistic in plan.statistics}

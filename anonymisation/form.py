@@ -1,0 +1,64 @@
+"""The records of Question v1: what may be asked, and nothing that could be run."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
+
+from anonymisation import expressions
+
+MAX_LETS = 32
+MAX_ASKS = 20
+MAX_KEYS = 4
+MAX_RHO_MICRO = 100_000_000
+MAX_ROWS_PER_UNIT = 10_000
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
+AnswerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+Name = Annotated[str, AfterValidator(expressions.name)]
+Expression = Annotated[tuple[Any, ...], BeforeValidator(expressions.normal)]
+Bound = Annotated[
+    str,
+    BeforeValidator(lambda raw: str(raw) if type(raw) is int else raw),
+    Field(pattern=expressions.DECIMAL.pattern),
+]
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class Let(Record):
+    """A row-wise recode: a new column computed from one row, before anything is bounded."""
+
+    name: Name
+    expr: Expression
+
+
+class Unit(Record):
+    """At most `rows` rows in at most `groups` groups are kept of each privacy unit (K and L)."""
+
+    rows: StrictInt | None = Field(None, ge=1, le=MAX_ROWS_PER_UNIT)
+    groups: StrictInt | None = Field(None, ge=1, le=MAX_ROWS_PER_UNIT)
+
+
+class Ask(Record):
+    """One statistic; `low` and `high` clip the values of a sum or a mean."""
+
+    name: AnswerName
+    stat: str = Field(max_length=40)
+    column: Name | None = None
+    low: Bound | None = None
+    high: Bound | None = None
+
+
+class Question(Record):
+    """Question v1."""
+
+    v: Literal[1]
+    dataset: Identifier
+    where: Expression | None = None
+    let: tuple[Let, ...] = Field((), max_length=MAX_LETS)
+    unit: Unit = Unit()
+    by: tuple[Name, ...] = Field((), max_length=MAX_KEYS)
+    ask: tuple[Ask, ...] = Field(min_length=1, max_length=MAX_ASKS)
+    rho_micro: StrictInt = Field(ge=1, le=MAX_RHO_MICRO)
