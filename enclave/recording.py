@@ -109,14 +109,17 @@ def recorded(
     actor: Actor,
     objects: Sequence[EventObject],
     project: str | None = None,
+    closing: dict[str, Any] | None = None,
     **detail: Any,
 ) -> Iterator[OpenAct]:
     """Record the intent, let the change happen, record how it ended.
 
-    An error keeps its own face even when the recorder has gone meanwhile: the open intent is then closed
+    `closing` is said again with a success, and may be added to meanwhile; the reason of an intent is the reason
+    of its success. An error keeps its own face even when the recorder has gone meanwhile: the open intent is then closed
     as interrupted at the next start.
     """
-    opened = OpenAct(recorder.intent(act, actor=actor, objects=objects, project=project, **detail))
+    receipt = recorder.intent(act, actor=actor, objects=objects, project=project, **detail)
+    opened = OpenAct(receipt, detail.get("reason"), closing or {})
     try:
         yield opened
     except BaseException as error:

@@ -5,8 +5,9 @@ The house asks the person question here and the object question in `states`; nei
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from enclave.agreements.rules import has_role, is_active
 from enclave.agreements.words import OnSilence, Partner
@@ -28,6 +29,9 @@ from enclave.release.words import (
 # Control for Outputs (SDAP, 2019) and of OpenSAFELY's release process.
 REVIEWERS_NEEDED = 2
 SENIORS_NEEDED = 2
+
+# The checks of `anonymisation.disclosure` whose failure no exception lifts.
+DIRECT_IDENTIFIER_CHECKS = frozenset({"direct_identifier"})
 
 # One event of the trail names every file of a request by its hash, and has a size of its own.
 MOST_FILES = 64
@@ -287,6 +291,15 @@ def may_waive(
         )
 
 
+def holds_direct_identifier(report: Mapping[str, Any]) -> bool:
+    """Tell whether a report of the checks found a direct identifier for certain."""
+    return any(
+        finding["check"] in DIRECT_IDENTIFIER_CHECKS and finding["verdict"] == "fail"
+        for file in report["files"]
+        for finding in file["findings"]
+    )
+
+
 def standing_waivers(
     request: ReleaseRequest, waivers: Iterable[Waiver], insiders: Collection[str]
 ) -> frozenset[str]:
@@ -300,9 +313,23 @@ def standing_waivers(
     )
 
 
-def lifts_the_block(standing: Collection[str], one_more: str) -> bool:
-    """Tell whether this steward's exception makes two."""
-    return len({*standing, one_more}) >= SENIORS_NEEDED
+def block_lifted(standing: Collection[str]) -> bool:
+    """Tell whether enough senior stewards stand behind an exception."""
+    return len(standing) >= SENIORS_NEEDED
+
+
+def may_open(
+    person: Person, request: ReleaseRequest, insiders: Collection[str], partners: Iterable[Partner]
+) -> None:
+    """A reviewer who stands apart, or a delegate of a partner with a veto who does.
+
+    Never the author: what a page shows has left the enclave.
+    """
+    if Role.PARTNER_DELEGATE in person.roles and not person.roles & STEWARDS:
+        spoken_for(person, [partner for partner in partners if partner.veto])
+        stands_apart(person, request, insiders)
+    else:
+        may_review(person, request, insiders)
 
 
 # --- seniors, publishers, recipients
@@ -355,6 +382,19 @@ def awaited(partners: Iterable[Partner], words: Iterable[PartnerWord], number: i
     """Give the partners with a veto that have not spoken in this round."""
     spoken = {word.partner for word in words if word.round == number}
     return tuple(partner for partner in partners if partner.veto and partner.id not in spoken)
+
+
+def spoken_for(person: Person, partners: Iterable[Partner]) -> Partner:
+    """Give the first awaited partner this person speaks for; raises as `may_speak_for`, or `nobody_awaited`."""
+    refusal = Refused("nobody_awaited", "No partner's word is awaited.", "Nothing is left to decide.")
+    for partner in partners:
+        try:
+            may_speak_for(person, partner)
+        except Refused as reason:
+            refusal = reason
+        else:
+            return partner
+    raise refusal
 
 
 def deadline(partner: Partner, asked: datetime) -> datetime:

@@ -36,11 +36,11 @@ class Act(StrEnum):
     CHECK = "check"
     PASS = "pass"  # noqa: S105 - a verdict, no secret
     BLOCK = "block"
-    WAIVE = "waive"  # a first senior steward excepts
-    ADMIT = "admit"  # a second one does: the block is lifted
+    WAIVE = "waive"  # one senior steward excepts
+    ADMIT = "admit"  # two did: the block is lifted
     REVIEW = "review"
     ASK_PARTNER = "ask_partner"
-    AGREE = "agree"  # one of several partners
+    AGREE = "agree"  # one partner of those awaited
     APPROVE = "approve"
     RETURN = "return"
     REJECT = "reject"
@@ -103,7 +103,7 @@ TABLE: tuple[Transition, ...] = (
     Transition(S.CHECKING, A.PASS, S.IN_REVIEW, P.HOUSE),
     Transition(S.CHECKING, A.BLOCK, S.BLOCKED, P.HOUSE),
     Transition(S.BLOCKED, A.WAIVE, S.BLOCKED, P.SENIOR_STEWARD),
-    Transition(S.BLOCKED, A.ADMIT, S.IN_REVIEW, P.SENIOR_STEWARD),
+    Transition(S.BLOCKED, A.ADMIT, S.IN_REVIEW, P.HOUSE),
     Transition(S.BLOCKED, A.RETURN, S.RETURNED, P.REVIEWER),
     Transition(S.IN_REVIEW, A.REVIEW, S.PARTIALLY_REVIEWED, P.REVIEWER),
     Transition(S.PARTIALLY_REVIEWED, A.REVIEW, S.REVIEWED, P.REVIEWER),
@@ -113,7 +113,7 @@ TABLE: tuple[Transition, ...] = (
     Transition(S.REVIEWED, A.APPROVE, S.APPROVED, P.HOUSE),
     Transition(S.REVIEWED, A.REJECT, S.REJECTED, P.HOUSE),
     Transition(S.AWAITING_PARTNER, A.AGREE, S.AWAITING_PARTNER, P.PARTNER),
-    Transition(S.AWAITING_PARTNER, A.APPROVE, S.APPROVED, P.PARTNER),
+    Transition(S.AWAITING_PARTNER, A.APPROVE, S.APPROVED, P.HOUSE),
     Transition(S.AWAITING_PARTNER, A.REJECT, S.REJECTED, P.PARTNER),
     Transition(S.APPROVED, A.SUSPEND, S.SUSPENDED, P.SENIOR_STEWARD),
     Transition(S.SUSPENDED, A.REJECT, S.REJECTED, P.SENIOR_STEWARD),
@@ -128,7 +128,7 @@ TABLE: tuple[Transition, ...] = (
     # Before RELEASING only: a failed packaging may have been seen by somebody.
     Transition(S.FAILED, A.WITHDRAW, S.WITHDRAWN, P.AUTHOR, left=S.CHECKING),
     # A request at work finishes or fails first; what failed expires with the others.
-    *(Transition(state, A.EXPIRE, S.EXPIRED, P.OPERATOR) for state in (*LEFT_UNDONE, S.FAILED)),
+    *(Transition(state, A.EXPIRE, S.EXPIRED, P.HOUSE) for state in (*LEFT_UNDONE, S.FAILED)),
 )
 
 OWNERS: dict[Status, Party] = {
@@ -151,6 +151,19 @@ OWNERS: dict[Status, Party] = {
     S.WITHDRAWN: P.NOBODY,
     S.EXPIRED: P.NOBODY,
 }
+
+# Where reviewers may open the files: a draft and what was returned are the author's alone.
+OPEN_TO_REVIEWERS = frozenset(
+    {
+        S.BLOCKED,
+        *IN_REVIEW_STATES,
+        S.AWAITING_PARTNER,
+        S.APPROVED,
+        S.SUSPENDED,
+        S.RELEASED,
+        S.REVOKED,
+    }
+)
 
 # The events of the trail an act may be recorded as; a store asks for a receipt of one of them.
 EVENTS: dict[Act, frozenset[str]] = {
@@ -201,6 +214,17 @@ def after(status: Status, act: Act, left: Status | None = None) -> Status:
             act=act.value,
         )
     return row.target
+
+
+def open_to_reviewers(status: Status) -> None:
+    """Refuse to open the files where it is not the reviewers' turn, and was not."""
+    if status not in OPEN_TO_REVIEWERS:
+        raise Refused(
+            "not_open_to_reviewers",
+            f"The files of a request that is {status} are not opened.",
+            "Wait until it is in review.",
+            status=status.value,
+        )
 
 
 def left_by(status: Status, act: Act) -> Status | None:
