@@ -9,8 +9,12 @@ from typing import Annotated, Any, NoReturn
 import orjson
 import typer
 
-from audit.checkpoint import create_key, load_signer
+from audit.checkpoint import create_key, load_signer, read_vkey
 from audit.errors import EXIT_CODE, AuditError, BadInput
+from audit.export import export as export_trail
+from audit.proof import check_proof
+from audit.verify import Report
+from audit.verify import verify as verify_trail
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,6 +68,85 @@ def keygen(
         create_key(key_file, passphrase)
         vkey = load_signer(key_file, passphrase, origin).verifier.vkey()
     _print({"vkey": vkey}, vkey, as_json=as_json)
+
+
+@app.command(
+    epilog="Example: python -m audit verify trail --vkey trail.vkey --since checkpoint-of-last-month",
+)
+def verify(
+    directory: Annotated[Path, typer.Argument(help="The trail's folder, or an export of it.")],
+    vkey: Annotated[
+        str | None, typer.Option(help="The verifier key you were given, or a file with it.")
+    ] = None,
+    since: Annotated[
+        Path | None, typer.Option(help="A checkpoint you kept; the trail must continue it.")
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a trail offline: 0 whole and complete, 1 whole with anomalies, 5 tampered."""
+    with _telling():
+        report = verify_trail(directory, _key_text(vkey), None if since is None else _text(since))
+    _print(report.as_json(), _report_text(report), as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command(epilog="Example: python -m audit export trail export-of-november")
+def export(
+    directory: Annotated[Path, typer.Argument(help="The trail's folder; its recorder may be running.")],
+    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy tiles, checkpoint and key for an auditor, and verify the copy; ends as `verify` does."""
+    with _telling():
+        export_trail(directory, out)
+        report = verify_trail(out)
+    _print(report.as_json(), f"Exported to {out}\n{_report_text(report)}", as_json=as_json)
+    raise typer.Exit(report.exit_code)
+
+
+@app.command(epilog="Example: python -m audit proof release.tlog-proof --vkey trail.vkey")
+def proof(
+    file: Annotated[Path, typer.Argument(help="A .tlog-proof file.")],
+    vkey: Annotated[str, typer.Option(help="The verifier key of the trail, or a file with it.")],
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a proof of inclusion offline and print the event it proves; 5 when it does not hold."""
+    with _telling():
+        proven = check_proof(_text(file), read_vkey(_key_text(vkey) or ""))
+    event = proven.entry.decode(errors="replace")
+    told = {"index": proven.index, "size": proven.checkpoint.size, "event": event}
+    _print(
+        told,
+        f"Entry {proven.index} of {proven.checkpoint.size} in {proven.checkpoint.origin}:\n{event}",
+        as_json=as_json,
+    )
+
+
+def _key_text(vkey: str | None) -> str | None:
+    """Take a key as given, or from the file it names."""
+    return _text(Path(vkey)) if vkey and Path(vkey).is_file() else vkey
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput("not_readable", f"cannot read {path} as text") from None
+
+
+def _report_text(report: Report) -> str:
+    steps = [f"{step.number:2}. {step.name:<11} {step.verdict:<8} {step.words}" for step in report.steps]
+    anomalies = [f"    at {each.index}: {each.words}" for each in report.anomalies]
+    first = "" if report.first_broken_index is None else f"; first broken index {report.first_broken_index}"
+    completeness = {True: "complete", False: "anomalies", None: "not judged"}[report.completeness]
+    verdicts = [
+        f"Integrity: {'whole' if report.integrity else 'TAMPERED'}{first}",
+        f"Completeness: {completeness}, {report.interrupted} interrupted",
+    ]
+    return "\n".join([*steps, *anomalies, *verdicts])
 
 
 def _passphrase(path: Path) -> bytes:

@@ -53,6 +53,7 @@ CHECKPOINT: Final = sa.Table(
     sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("note", sa.Text, nullable=False),
 )
+INDEXED: Final = ("id", "type", "phase", "corr", "actor", "service", "project", "outcome")
 EQUAL: Final = ("type", "phase", "corr", "actor", "project", "outcome")
 
 # What SQLite says, and what a person is told. Anything else means the disk's state is not known.
@@ -77,20 +78,22 @@ class Row:
 
     def values(self) -> dict[str, Any]:
         """Give the columns of the entry table."""
-        return {
-            "seq": self.seq,
-            "id": self.id,
-            "leaf": self.leaf,
-            "leaf_sha256": self.leaf_sha256,
-            "ts": self.ts,
-            "type": self.event["type"],
-            "phase": self.event["phase"],
-            "corr": self.event["corr"],
-            "actor": self.event["actor"]["id"],
-            "service": self.event["source"]["service"],
-            "project": self.event.get("project"),
-            "outcome": self.event.get("outcome"),
-        }
+        columns = dict(zip(INDEXED, indexed(self.event), strict=True))
+        return {"seq": self.seq, "leaf": self.leaf, "leaf_sha256": self.leaf_sha256, "ts": self.ts, **columns}
+
+
+def indexed(event: Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Give what an event is found by, in the order of INDEXED."""
+    return (
+        event["id"],
+        event["type"],
+        event["phase"],
+        event["corr"],
+        event["actor"]["id"],
+        event["source"]["service"],
+        event.get("project"),
+        event.get("outcome"),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""An export: what an auditor takes away to check the trail elsewhere, with this program or with somebody else's."""
+
+from pathlib import Path
+from typing import Final
+
+from audit.checkpoint import open_checkpoint, read_vkey
+from audit.errors import BadInput
+from audit.log import VKEY
+from audit.tiles import (
+    CHECKPOINT,
+    ENTRIES,
+    SCRATCH,
+    WIDTH,
+    TileReader,
+    clear_scratch,
+    encode_bundle,
+    tile_path,
+    widths,
+    write_files,
+)
+
+README: Final = "README.md"
+TEXT: Final = """# Export of the trail {origin}
+
+{size} entries, root `{root}` (SHA-256, RFC 6962), signed by the key `{vkey}`.
+
+This folder is a C2SP tiled transparency log: `checkpoint` is a signed note, `tile/` holds hash tiles and entry
+bundles, `vkey` is the verifier key. Take the key from somewhere you trust rather than from this folder.
+
+## Check it with the program that wrote it
+
+    python -m audit verify . --vkey '{vkey}'
+
+Keep the file `checkpoint`. Next time, prove that the trail still continues it; a trail that was rolled back or
+rewritten by whoever holds its key shows only in this way:
+
+    python -m audit verify NEWER-EXPORT --vkey '{vkey}' --since checkpoint
+
+## Check it with programs written by others
+
+    # Tessera (github.com/transparency-dev/tessera), re-derives every hash
+    go run github.com/transparency-dev/tessera/cmd/fsck@latest --storage_url="file://$PWD/" --public_key=vkey
+
+    # OpenSSL, one entry: the leaf hash is the SHA-256 of a zero byte followed by the entry
+    dd if=tile/{first} bs=1 skip=2 count=$(od -An -tu1 -N2 tile/{first} | awk '{{print $1*256+$2}}') \\
+      2>/dev/null | (printf '\\000'; cat) | openssl dgst -sha256
+    dd if=tile/{leaf} bs=32 count=1 2>/dev/null | od -An -tx1
+"""
+
+
+def export(directory: Path, out: Path) -> None:
+    """Copy what the checkpoint covers, whatever the recorder does meanwhile, and say how to check it.
+
+    Nothing is corrected: a damaged trail gives a damaged export. Raises BadInput when there is no trail or
+    `out` is not empty, LogDamaged when a file is missing, ProofWrong when the checkpoint is not signed by the
+    folder's key.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise BadInput("export_not_empty", f"there is something in {out}", "give a new folder")
+    try:
+        note = (directory / CHECKPOINT).read_text(encoding="utf-8")
+        vkey = (directory / VKEY).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        raise BadInput("no_trail", f"there is no trail in {directory}") from None
+    checkpoint = open_checkpoint(note, read_vkey(vkey))
+    out.mkdir(parents=True, exist_ok=True)
+    clear_scratch(out)
+    _copy_tiles(TileReader(directory, checkpoint.size), out)
+    text = TEXT.format(
+        origin=checkpoint.origin,
+        size=checkpoint.size,
+        root=checkpoint.root.hex(),
+        vkey=vkey,
+        first=_first(ENTRIES, checkpoint.size),
+        leaf=_first(0, checkpoint.size),
+    )
+    write_files(out, {VKEY: f"{vkey}\n".encode(), README: text.encode(), CHECKPOINT: note.encode()})
+    (out / SCRATCH).rmdir()
+
+
+def _first(level: int | str, size: int) -> str:
+    return tile_path(level, 0, min(size, WIDTH)).removeprefix("tile/")
+
+
+def _copy_tiles(reader: TileReader, out: Path) -> None:
+    level = 0
+    while reader.size >> (8 * level):
+        full, partial = widths(level, reader.size)
+        for index in range(full + bool(partial)):
+            width = WIDTH if index < full else partial
+            files = {tile_path(level, index, width): reader.hash_tile(level, index)}
+            if level == 0:
+                files[tile_path(ENTRIES, index, width)] = encode_bundle(reader.bundle(index))
+            write_files(out, files)
+        level += 1

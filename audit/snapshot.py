@@ -1,0 +1,95 @@
+"""log.db as a verifier reads it: never written, at one moment, whatever the recorder does meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import sqlalchemy as sa
+
+from audit.errors import LogDamaged
+from audit.store import CHECKPOINT, ENTRY, INDEXED, OBJECT, SCHEMA, STREAM_ROWS, other_schema
+
+NOT_OPENED: Final = "unable to open database file"
+_COLUMNS: Final = tuple(ENTRY.c[name] for name in INDEXED)
+_RANGE: Final = (
+    sa.select(ENTRY.c.leaf, *_COLUMNS)
+    .where(ENTRY.c.seq >= sa.bindparam("start"), ENTRY.c.seq < sa.bindparam("end"))
+    .order_by(ENTRY.c.seq)
+)
+_OBJECTS: Final = sa.select(OBJECT.c.seq, OBJECT.c.object).order_by(OBJECT.c.seq)
+
+
+class Unreadable(Exception):
+    """The database is there, but this machine cannot open it; says nothing about what it holds."""
+
+
+class Snapshot:
+    """The database at the moment it was opened.
+
+    Raises Unreadable when it cannot be opened here, LogDamaged when it is not a log.db.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Without a write-ahead file nobody has the database open: it can be read where nothing may be written.
+        still = "" if path.with_name(f"{path.name}-wal").exists() else "&immutable=1"
+        self._engine = sa.create_engine(f"sqlite:///file:{path.resolve()}?mode=ro{still}&uri=true")
+        with self._telling():
+            self._db = self._engine.connect()
+            self._db.exec_driver_sql("BEGIN")
+            version = self._db.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if version != SCHEMA:
+                raise other_schema(version)
+            self.size: int = self._db.execute(sa.select(sa.func.count()).select_from(ENTRY)).scalar_one()
+            self._objects = iter(self._db.execution_options(yield_per=STREAM_ROWS).execute(_OBJECTS))
+            self._next = next(self._objects, None)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except sa.exc.DBAPIError as error:
+            raise self._told(error) from error
+
+    @staticmethod
+    def _told(error: sa.exc.DBAPIError) -> Exception:
+        if NOT_OPENED in str(error):
+            return Unreadable("log.db cannot be opened here: copy the folder to where you may write")
+        return LogDamaged("log_db_damaged", "log.db is not a readable database", "restore it from a backup")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _where: TracebackType | None
+    ) -> None:
+        self._db.close()
+        self._engine.dispose()
+
+    def rows(self, start: int, end: int) -> list[tuple[bytes, tuple[str | None, ...]]]:
+        """Give each entry of a range with what the database would find it by."""
+        with self._telling():
+            return [
+                (row[0], tuple(row[1:])) for row in self._db.execute(_RANGE, {"start": start, "end": end})
+            ]
+
+    def objects_of(self, seq: int) -> set[str]:
+        """Give the objects an entry is found by; to be asked for rising numbers."""
+        found: set[str] = set()
+        with self._telling():
+            while self._next is not None and self._next.seq <= seq:
+                found.add(self._next.object)
+                self._next = next(self._objects, None)
+        return found
+
+    def note_at(self, size: int) -> str | None:
+        """Give the checkpoint that was signed at a size."""
+        with self._telling():
+            return self._db.execute(sa.select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == size)).scalar()
+
+    def commits_after(self, size: int) -> int:
+        """Give how many checkpoints were signed beyond a size."""
+        query = sa.select(sa.func.count()).select_from(CHECKPOINT).where(CHECKPOINT.c.size > size)
+        with self._telling():
+            return int(self._db.execute(query).scalar_one())

@@ -1,0 +1,452 @@
+"""Verification in numbered steps, offline, from tiles and checkpoint; log.db is compared where it is present.
+
+Two verdicts: integrity (is every byte what was signed) and completeness (do the events fit together). What
+no step can see is said in the words of the step: a log rewritten by whoever holds its key looks whole until it
+is compared with a checkpoint somebody else remembered.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import orjson
+
+from audit.checkpoint import Checkpoint, Verifier, open_checkpoint, read_vkey
+from audit.completeness import OF_RELEASES, Acts, Anomaly
+from audit.errors import AuditError, BadInput, LogDamaged, ProofWrong
+from audit.event import SCHEMA_VERSION, TYPES, as_submitted, parse
+from audit.log import DATABASE, VKEY
+from audit.snapshot import Snapshot, Unreadable
+from audit.store import indexed
+from audit.tiles import CHECKPOINT, WIDTH, WIDTH_BITS, TileReader, tile_path, widths
+from audit.tree import HASH_BYTES, Frontier, leaf_hash, perfect_root
+
+SHOWN: Final = 20  # anomalies and indices named in the report; all are counted
+
+StepVerdict = Literal["ok", "failed", "anomaly", "not done"]
+Name = Literal[
+    "key", "checkpoint", "entries", "tiles", "root", "events", "database", "remembered", "intents",
+    "interrupted", "releases",
+]  # fmt: skip
+ORDER: Final[tuple[Name, ...]] = (
+    "key", "checkpoint", "entries", "tiles", "root", "events", "database", "remembered", "intents",
+    "interrupted", "releases",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that was checked, and what came of it, in words."""
+
+    number: int
+    name: Name
+    verdict: StepVerdict
+    words: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What verification found. `completeness` is None when broken entries leave nothing to judge."""
+
+    origin: str
+    key_id: str
+    size: int
+    root: str
+    integrity: bool
+    completeness: bool | None
+    first_broken_index: int | None
+    intents_without_outcome: int
+    interrupted: int
+    anomalies: tuple[Anomaly, ...]
+    steps: tuple[Step, ...]
+    cpu_seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0 whole and complete, 1 whole with anomalies, 5 tampered."""
+        if not self.integrity:
+            return 5
+        return 0 if self.completeness else 1
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the plain form."""
+        return asdict(self)
+
+    def step(self, name: Name) -> Step:
+        """Give one step."""
+        return self.steps[ORDER.index(name)]
+
+
+@dataclass
+class _Findings:
+    """The steps as they are decided; the first break of each kind is what is told."""
+
+    steps: dict[Name, tuple[StepVerdict, str]] = field(default_factory=dict)
+    broken: list[int] = field(default_factory=list)
+
+    def say(self, name: Name, verdict: StepVerdict, words: str) -> None:
+        self.steps.setdefault(name, (verdict, words))
+
+    def fail(self, name: Name, words: str, index: int | None = None) -> None:
+        if name not in self.steps and index is not None:
+            self.broken.append(index)
+        self.say(name, "failed", words)
+
+    def failed(self, *names: Name) -> bool:
+        return any(self.steps.get(name, ("ok", ""))[0] == "failed" for name in names or ORDER)
+
+    def numbered(self) -> tuple[Step, ...]:
+        unreached: tuple[StepVerdict, str] = ("not done", "an earlier step failed")
+        return tuple(Step(n, name, *self.steps.get(name, unreached)) for n, name in enumerate(ORDER, 1))
+
+
+def verify(directory: Path, vkey: str | None = None, since: str | None = None) -> Report:
+    """Verify a trail's folder or an export of it.
+
+    `vkey` is the verifier key somebody gave you; without it the folder's own is used, which shows that the
+    trail fits itself and nothing more. `since` is the text of a checkpoint you kept: the trail must continue it.
+    Raises BadInput when there is no folder or the key given is malformed; what is wrong inside the folder is
+    in the report.
+    """
+    if not directory.is_dir():
+        raise BadInput(
+            "no_trail", f"there is no folder {directory}", "give the folder of a trail or an export"
+        )
+    return _Verification(directory).run(vkey, since)
+
+
+class _Verification:
+    """One run; the reading of the entries is a single pass that feeds every step."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.found = _Findings()
+        self.acts = Acts()
+        self.roots: list[bytes] = []  # of the full tiles of level 0
+        self.frontier = Frontier()
+        self._ids: set[str] = set()
+        self._started = time.process_time()
+
+    def run(self, vkey: str | None, since: str | None) -> Report:
+        verifier = self._key(vkey)
+        checkpoint = self._checkpoint(verifier) if verifier else None
+        if verifier and checkpoint:
+            self._with_database(checkpoint, verifier)
+            self._upper_tiles(checkpoint)
+            self._root(checkpoint)
+            self._remembered(checkpoint, verifier, since)
+            self._completeness()
+        return self._report(verifier, checkpoint)
+
+    # 1 and 2: what everything else hangs on
+
+    def _key(self, vkey: str | None) -> Verifier | None:
+        if vkey is not None:
+            verifier = read_vkey(vkey)
+            self.found.say("key", "ok", f"key {verifier.key_id.hex()} as given")
+            return verifier
+        try:
+            verifier = read_vkey((self.directory / VKEY).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, BadInput):
+            self.found.fail("key", "the folder has no readable vkey file: give the key with --vkey")
+            return None
+        words = f"key {verifier.key_id.hex()} from the folder itself: compare it with the one you were given"
+        self.found.say("key", "ok", words)
+        return verifier
+
+    def _checkpoint(self, verifier: Verifier) -> Checkpoint | None:
+        try:
+            checkpoint = self._read_checkpoint(verifier)
+        except (OSError, UnicodeDecodeError):
+            self.found.fail("checkpoint", "the checkpoint file is missing or not text")
+            return None
+        except ProofWrong as wrong:
+            self.found.fail("checkpoint", wrong.message)
+            return None
+        self.found.say("checkpoint", "ok", f"signed by the key: {checkpoint.size} entries")
+        return checkpoint
+
+    def _read_checkpoint(self, verifier: Verifier) -> Checkpoint:
+        return open_checkpoint((self.directory / CHECKPOINT).read_text(encoding="utf-8"), verifier)
+
+    # 3, 6 and 7: the pass over the entries
+
+    def _with_database(self, checkpoint: Checkpoint, verifier: Verifier) -> None:
+        path = self.directory / DATABASE
+        if not path.exists():
+            self.found.say("database", "not done", "there is no log.db here; tiles and checkpoint suffice")
+            self._entries(checkpoint, None)
+            return
+        try:
+            with Snapshot(path) as database:
+                self._newest(checkpoint, verifier, database)
+                self._entries(checkpoint, database)
+        except Unreadable as error:
+            self.found.say("database", "not done", str(error))
+            self._entries(checkpoint, None)
+        except (LogDamaged, ProofWrong) as damage:
+            self.found.fail("database", damage.message)
+            self._entries(checkpoint, None)
+        self.found.say("database", "ok", "log.db holds the same entries and finds them by what they say")
+
+    def _newest(self, checkpoint: Checkpoint, verifier: Verifier, database: Snapshot) -> None:
+        """Compare how far files and database go.
+
+        The files were read before the database, so it has at least what they show; they are read once more
+        after it, and are then at most the one commit behind that a recorder at work can be.
+        """
+        if database.size < checkpoint.size:
+            words = f"log.db has {database.size} entries, the checkpoint signs {checkpoint.size}"
+            self.found.fail("database", words, database.size)
+            return
+        now = self._read_checkpoint(verifier)
+        ahead = database.commits_after(now.size)
+        if ahead > 1:
+            words = f"log.db has {ahead} newer signed checkpoints: the files were rolled back to an older one"
+            self.found.fail("database", words, now.size)
+        if database.size and database.note_at(database.size) is None:
+            self.found.fail("database", "log.db has entries that no checkpoint signs", checkpoint.size)
+        note = database.note_at(checkpoint.size)
+        if checkpoint.size and (note is None or open_checkpoint(note, verifier) != checkpoint):
+            self.found.fail("database", "log.db does not have this checkpoint: one of the two was replaced")
+
+    def _entries(self, checkpoint: Checkpoint, database: Snapshot | None) -> None:
+        """Read every bundle once. Called a second time when the database breaks under the first."""
+        self.acts, self.roots, self.frontier, self._ids = Acts(), [], Frontier(), set()
+        reader = TileReader(self.directory, checkpoint.size)
+        for start in range(0, checkpoint.size, WIDTH):
+            try:
+                entries = reader.bundle(start >> WIDTH_BITS)
+            except (AuditError, OSError) as damage:
+                self.found.fail("entries", _message(damage), start)
+                return
+            self._bundle(reader, start, entries)
+            events = self._events(checkpoint.origin, start, entries)
+            if database is not None:
+                self._same_in(database, start, entries, events)
+        self.found.say("entries", "ok", f"{checkpoint.size} entries hash to the leaves of the tree")
+        self.found.say(
+            "events", "ok", "each is an event of a known type, in its place, with an id of its own"
+        )
+
+    def _bundle(self, reader: TileReader, start: int, entries: Sequence[bytes]) -> None:
+        hashes = [leaf_hash(entry) for entry in entries]
+        if len(hashes) == WIDTH:
+            self.roots.append(perfect_root(hashes))
+            self.frontier.append_perfect(self.roots[-1], WIDTH_BITS)
+        else:
+            self.frontier = self.frontier.extended(hashes)
+        try:
+            tile = reader.hash_tile(0, start >> WIDTH_BITS)
+        except (AuditError, OSError) as damage:
+            self.found.fail("tiles", _message(damage), start)
+            return
+        if b"".join(hashes) != tile:
+            index = start + _first_difference(hashes, _cut(tile))
+            self.found.fail("entries", f"entry {index} does not hash to its leaf", index)
+
+    def _events(self, origin: str, start: int, entries: Sequence[bytes]) -> list[dict[str, Any]]:
+        """Read the entries as events, as far as they are."""
+        events: list[dict[str, Any]] = []
+        if self.found.failed("events"):
+            return events
+        loads, see, add, known = orjson.loads, self.acts.see, self._ids.add, start
+        for index, entry in enumerate(entries, start):
+            try:
+                event = loads(entry)
+                fits = event["seq"] == index and event["log"] == origin and event["type"] in TYPES
+                if event["type"] in OF_RELEASES:
+                    parse(as_submitted(entry))  # in full: the release rule reads inside these
+                add(event["id"])
+                see(event)
+            except (AuditError, ValueError, KeyError, TypeError, AttributeError):
+                fits = False
+            known += 1
+            if not fits or event["v"] != SCHEMA_VERSION or len(self._ids) != known:
+                self.found.fail("events", self._what(index, fits=fits), index)
+                break
+            events.append(event)
+        return events
+
+    @staticmethod
+    def _what(index: int, *, fits: bool) -> str:
+        if fits:
+            return f"entry {index} repeats the id of an earlier one, or is of another schema version"
+        return f"entry {index} is not an event of this log at this place"
+
+    def _same_in(
+        self, database: Snapshot, start: int, entries: Sequence[bytes], events: Sequence[dict[str, Any]]
+    ) -> None:
+        if self.found.failed("database"):
+            return
+        rows = database.rows(start, start + len(entries))
+        held = [leaf for leaf, _ in rows]
+        if held != entries:
+            index = start + _first_difference(held, entries)
+            self.found.fail("database", f"entry {index} is another one in log.db", index)
+            return
+        for index, (event, (_, columns)) in enumerate(zip(events, rows, strict=False), start):
+            if columns != indexed(event) or database.objects_of(index) != _objects(event):
+                words = (
+                    f"log.db would not find entry {index} by what it says: its search columns were changed"
+                )
+                self.found.fail("database", words, index)
+                return
+
+    # 4, 5 and 8: the tree
+
+    def _upper_tiles(self, checkpoint: Checkpoint) -> None:
+        row, level = self.roots, 1
+        reader = TileReader(self.directory, checkpoint.size)
+        while row and not self.found.failed("entries"):
+            self._one_level(reader, level, row)
+            full, _ = widths(level, checkpoint.size)
+            row = [perfect_root(row[n << WIDTH_BITS : (n + 1) << WIDTH_BITS]) for n in range(full)]
+            level += 1
+        if not self.found.failed("entries"):
+            self.found.say("tiles", "ok", "every hash tile is what the entries give")
+
+    def _one_level(self, reader: TileReader, level: int, row: Sequence[bytes]) -> None:
+        span = 1 << (WIDTH_BITS * level)
+        for start in range(0, len(row), WIDTH):
+            expected = row[start : start + WIDTH]
+            try:
+                tile = reader.hash_tile(level, start >> WIDTH_BITS)
+            except (AuditError, OSError) as damage:
+                self.found.fail("tiles", _message(damage), start * span)
+                return
+            if b"".join(expected) != tile:
+                first = (start + _first_difference(expected, _cut(tile))) * span
+                words = f"{tile_path(level, start >> WIDTH_BITS)} is wrong for entries {first} to {first + span - 1}"
+                self.found.fail("tiles", words, first)
+                return
+
+    def _root(self, checkpoint: Checkpoint) -> None:
+        if self.frontier.size != checkpoint.size:
+            return
+        if self.frontier.root() == checkpoint.root:
+            words = "the entries give the root that is signed"
+            if self.found.failed("entries", "tiles"):
+                words += ": a hash tile was changed, the entries were not"
+            self.found.say("root", "ok", words)
+        else:
+            self.found.fail("root", "the entries do not give the root that is signed: entries were changed")
+
+    def _remembered(self, checkpoint: Checkpoint, verifier: Verifier, since: str | None) -> None:
+        if since is None:
+            words = (
+                "no older checkpoint was given: a log rolled back or rewritten with its key would not show "
+                "(keep each checkpoint and give it with --since)"
+            )
+            self.found.say("remembered", "not done", words)
+            return
+        try:
+            old = open_checkpoint(since, verifier)
+        except ProofWrong as wrong:
+            self.found.fail("remembered", f"the checkpoint you kept cannot be used: {wrong.message}")
+            return
+        self._continues(old, checkpoint)
+
+    def _continues(self, old: Checkpoint, checkpoint: Checkpoint) -> None:
+        if old.size > checkpoint.size:
+            words = f"you kept a checkpoint of {old.size} entries, this log has {checkpoint.size}: it was rolled back"
+            self.found.fail("remembered", words, checkpoint.size)
+        elif self.frontier.size == checkpoint.size:
+            if self._root_at(old.size) == old.root:
+                self.found.say(
+                    "remembered", "ok", f"continues the {old.size} entries you kept a checkpoint of"
+                )
+            else:
+                words = (
+                    f"among the first {old.size} entries some are not those you kept a checkpoint of: a fork"
+                )
+                self.found.fail("remembered", words)
+
+    def _root_at(self, size: int) -> bytes:
+        """Give the root the log had at a smaller size."""
+        frontier = Frontier()
+        for root in self.roots[: size >> WIDTH_BITS]:
+            frontier.append_perfect(root, WIDTH_BITS)
+        rest = size % WIDTH
+        if rest:
+            bundle = TileReader(self.directory, self.frontier.size).bundle(size >> WIDTH_BITS)
+            frontier = frontier.extended(leaf_hash(entry) for entry in bundle[:rest])
+        return frontier.root()
+
+    # 9, 10 and 11: do the events fit together
+
+    def _completeness(self) -> None:
+        if self.found.failed("entries", "events"):
+            return
+        say = self.found.say
+        pairs, releases, cut = (
+            self.acts.pairing_anomalies(),
+            self.acts.release_anomalies(),
+            self.acts.interrupted,
+        )
+        if pairs:
+            say(
+                "intents",
+                "anomaly",
+                f"{len(pairs)} intents or outcomes stand alone, first at {pairs[0].index}",
+            )
+        else:
+            say("intents", "ok", "every intent has its outcome")
+        say("interrupted", "ok", _interrupted_words(cut))
+        if releases:
+            say(
+                "releases",
+                "anomaly",
+                f"{len(releases)} packages break the rule, first at {releases[0].index}",
+            )
+        else:
+            say("releases", "ok", "every package has two approvals by two persons other than its author")
+
+    def _report(self, verifier: Verifier | None, checkpoint: Checkpoint | None) -> Report:
+        integrity = not self.found.failed()
+        judged = "intents" in self.found.steps
+        pairs = self.acts.pairing_anomalies() if judged else []
+        anomalies = [*pairs, *(self.acts.release_anomalies() if judged else [])]
+        return Report(
+            origin=verifier.name if verifier else "",
+            key_id=verifier.key_id.hex() if verifier else "",
+            size=checkpoint.size if checkpoint else 0,
+            root=checkpoint.root.hex() if checkpoint else "",
+            integrity=integrity,
+            completeness=not anomalies if judged else None,
+            first_broken_index=min(self.found.broken, default=None),
+            intents_without_outcome=sum(each.code == "no_outcome" for each in pairs),
+            interrupted=len(self.acts.interrupted) if judged else 0,
+            anomalies=tuple(anomalies[:SHOWN]),
+            steps=self.found.numbered(),
+            cpu_seconds=round(time.process_time() - self._started, 3),
+        )
+
+
+def _interrupted_words(indices: Sequence[int]) -> str:
+    if not indices:
+        return "no act was interrupted"
+    shown = ", ".join(str(index) for index in indices[:SHOWN])
+    return (
+        f"{len(indices)} acts were cut short by a restart and closed as such by the process that had begun them "
+        f"(intents {shown}{', ...' if len(indices) > SHOWN else ''}); whether they took place is not known"
+    )
+
+
+def _message(damage: Exception) -> str:
+    return damage.message if isinstance(damage, AuditError) else "a file of the trail cannot be read"
+
+
+def _objects(event: dict[str, Any]) -> set[str]:
+    return {f"{each['kind']}:{each['id']}" for each in event.get("object", ())}
+
+
+def _cut(tile: bytes) -> list[bytes]:
+    return [tile[i : i + HASH_BYTES] for i in range(0, len(tile), HASH_BYTES)]
+
+
+def _first_difference(one: Sequence[bytes], other: Sequence[bytes]) -> int:
+    shared = min(len(one), len(other))
+    return next((i for i in range(shared) if one[i] != other[i]), shared)
