@@ -61,7 +61,7 @@ def exact(plan: Plan, part: pl.LazyFrame, seed: bytes) -> Exact:
     """Give the exact bounded vectors of one part."""
     frame = bounded(plan, rows(plan, part), seed)
     assert_bounds(plan, frame)
-    vectors = {vector: totals for vector, totals in _totals(plan, frame)}
+    vectors = dict(_totals(plan, frame))
     _assert_magnitudes(plan, vectors, frame)
     return Exact(vectors, _heads(_units(frame)))
 

@@ -47,12 +47,12 @@ class Noisy:
 
 def cell(statistic: Statistic, noisy: dict[Vector, Noisy]) -> Cell:
     """Give the cell of one statistic from the noisy numbers of one group."""
-    numbers = [noisy[vector] for vector in statistic.vectors]
+    first, *others = (noisy[vector] for vector in statistic.vectors)
     if statistic.stat == "mean":
-        return _mean(*numbers, digits=statistic.digits)
+        return _mean(first, others[0], others[1], statistic.digits)
     if statistic.stat == "sum":
-        return _sum(*numbers, digits=statistic.digits)
-    return _count(numbers[0])
+        return _sum(first, others[0], statistic.digits)
+    return _count(first)
 
 
 def _count(count: Noisy) -> Cell:
@@ -74,9 +74,12 @@ def _sum(total: Noisy, squares: Noisy, digits: int) -> Cell:
     reach = float(width)
     if squares.clear and squares.value > 0:
         reach = max(reach, Z95 * sqrt(total.share.scale**2 + _spread(squares)))
-    places = [total.value, total.value - reach, total.value + reach, total.value - width, total.value + width]
+
+    def told(distance: float) -> int | float:
+        return _unscaled(total.value + distance, digits)
+
     return Cell(
-        *(_unscaled(place, digits) for place in places), below_noise=not total.clear, holds=_holds(squares)
+        told(0), told(-reach), told(reach), told(-width), told(width), not total.clear, _holds(squares)
     )
 
 
@@ -92,13 +95,13 @@ def _mean(total: Noisy, count: Noisy, squares: Noisy, digits: int) -> Cell:
         if _holds(squares) != "noise"
         else 0.0
     )
-    value, width, reach = vector.centre + distance, Z95 * sqrt(noise), Z95 * sqrt(noise + sampling)
-    places = [value, value - reach, value + reach, value - width, value + width]
-    held = [min(max(place, vector.low), vector.high) for place in places]
+    width, reach = Z95 * sqrt(noise), Z95 * sqrt(noise + sampling)
+
+    def told(offset: float) -> float:
+        return _rounded(min(max(vector.centre + distance + offset, vector.low), vector.high), digits)
+
     return Cell(
-        *(_rounded(place, digits) for place in held),
-        below_noise=not _stands_out(count),
-        holds=_holds(squares),
+        told(0), told(-reach), told(reach), told(-width), told(width), not _stands_out(count), _holds(squares)
     )
 
 
@@ -108,7 +111,8 @@ def _holds(squares: Noisy) -> Holds:
 
 def _spread(squares: Noisy) -> float:
     """Give the noisy sum of squares in squared steps of the column's last decimal."""
-    return float(squares.value * 4**squares.share.vector.shift)
+    step: int = 4**squares.share.vector.shift
+    return float(squares.value * step)
 
 
 def _unscaled(number: float, digits: int) -> int | float:

@@ -7,7 +7,7 @@ are strings. Nothing here knows a table: a name that does not exist is found in 
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from anonymisation.bounds import UNIT
 from anonymisation.errors import BadQuestion
@@ -42,14 +42,10 @@ Tree = tuple[Any, ...]
 """A normal expression: nested tuples whose first item is an operator or "col"."""
 
 
-def refuse(code: str, message: str, to_do: str = "", **params: str | int) -> NoReturn:
-    raise BadQuestion(code, message, to_do, **params)
-
-
 def normal(raw: object) -> Tree:
     """Give the one spelling of an expression; raises `BadQuestion` where it is not of the closed form."""
     if not isinstance(raw, Sequence) or isinstance(raw, str) or not raw:
-        refuse(
+        raise BadQuestion(
             "expression_form",
             "An expression is a list that starts with an operator.",
             'Write for example [">=", "age", 65].',
@@ -58,7 +54,7 @@ def normal(raw: object) -> Tree:
     if op == "col":
         return _column(args)
     if not isinstance(op, str) or op not in OPERATORS:
-        refuse(
+        raise BadQuestion(
             "operator_unknown",
             "An expression uses an operator that is not known.",
             f"Known: {', '.join(OPERATORS)}.",
@@ -69,7 +65,9 @@ def normal(raw: object) -> Tree:
 def name(raw: object) -> str:
     """Give a column name fit to be looked up and to be named in a message."""
     if not isinstance(raw, str) or not COLUMN_NAME.fullmatch(raw) or raw == UNIT:
-        refuse("column_name", "A column name is not acceptable.", "Use the names that the catalogue lists.")
+        raise BadQuestion(
+            "column_name", "A column name is not acceptable.", "Use the names that the catalogue lists."
+        )
     return raw
 
 
@@ -81,7 +79,7 @@ def literal(raw: object) -> Literal_:
         return _bounded(raw)
     if isinstance(raw, str) and len(raw) <= MAX_TEXT:
         return raw
-    refuse(
+    raise BadQuestion(
         "literal_form",
         "A literal is a truth value, an integer or a short string.",
         "Write decimal numbers as strings.",
@@ -90,19 +88,21 @@ def literal(raw: object) -> Literal_:
 
 def _bounded(number: int) -> int:
     if abs(number) > MAX_INTEGER:
-        refuse("number_too_large", "A number in the question is larger than 10**18.")
+        raise BadQuestion("number_too_large", "A number in the question is larger than 10**18.")
     return number
 
 
 def _column(args: list[Any]) -> Tree:
     if len(args) != 1:
-        refuse("expression_form", "A column reference takes one name.", 'Write ["col", "age"].')
+        raise BadQuestion("expression_form", "A column reference takes one name.", 'Write ["col", "age"].')
     return ("col", name(args[0]))
 
 
 def _arity(op: str, args: list[Any], count: int) -> None:
     if len(args) != count:
-        refuse("operator_arguments", f"Operator {op} takes {count} argument(s).", operator=op, count=count)
+        raise BadQuestion(
+            "operator_arguments", f"Operator {op} takes {count} argument(s).", operator=op, count=count
+        )
 
 
 def _subject(raw: object) -> Tree:
@@ -117,7 +117,7 @@ def _operand(raw: object, *, first: bool) -> Tree | Literal_:
     if isinstance(raw, str) and first:
         return ("col", name(raw))
     if isinstance(raw, bool) or (isinstance(raw, str) and not DECIMAL.fullmatch(raw)):
-        refuse(
+        raise BadQuestion(
             "arithmetic_operand",
             "Arithmetic takes numbers and numeric columns.",
             'Write ["col", name] for a second column.',
@@ -127,7 +127,7 @@ def _operand(raw: object, *, first: bool) -> Tree | Literal_:
 
 def _items(op: str, raw: object, least: int = 1) -> list[Any]:
     if not isinstance(raw, list | tuple) or not least <= len(raw) <= MAX_ITEMS:
-        refuse(
+        raise BadQuestion(
             "operator_arguments", f"Operator {op} takes a list of {least} to {MAX_ITEMS} items.", operator=op
         )
     return list(raw)
@@ -169,7 +169,7 @@ def _case(op: str, args: list[Any]) -> Tree:
 
 def _branch(raw: object) -> Tree:
     if not isinstance(raw, list | tuple) or len(raw) != 2:  # noqa: PLR2004 - a branch is a pair
-        refuse(
+        raise BadQuestion(
             "operator_arguments", "Each branch of case is a pair of a condition and a value.", operator="case"
         )
     return (_subject(raw[0]), _outcome(raw[1]))

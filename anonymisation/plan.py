@@ -13,7 +13,6 @@ import polars as pl
 from anonymisation import recodes, sensitivity
 from anonymisation.bounds import Table, scaled
 from anonymisation.errors import BadQuestion
-from anonymisation.expressions import refuse
 from anonymisation.form import Ask, Question
 from anonymisation.recodes import LET_PREFIX, MAX_MAGNITUDE, Day, Label, Number, Scope, Truth, Typed
 
@@ -110,7 +109,9 @@ class Plan:
 def fit(question: Question, table: Table) -> Plan:
     """Fit a question to a table; raises `BadQuestion` naming the column, the step and the closest supported form."""
     if question.dataset != table.dataset:
-        refuse("dataset_other", "The question is about another dataset than the one it was brought to.")
+        raise BadQuestion(
+            "dataset_other", "The question is about another dataset than the one it was brought to."
+        )
     scope, lets = _recodes(question, table)
     where = None if question.where is None else recodes.condition(question.where, scope)
     keys = tuple(_key(name, scope.column(name)) for name in question.by)
@@ -143,13 +144,13 @@ def _unit_bounds(question: Question, table: Table) -> tuple[int, int]:
 
 def _check_size(plan: Plan) -> None:
     if plan.size > MAX_GROUPS:
-        refuse(
+        raise BadQuestion(
             "too_many_groups",
             f"The declared groups multiply to more than {MAX_GROUPS}.",
             "Group by fewer or coarser columns.",
         )
     if plan.size * len(plan.vectors) > MAX_CELLS:
-        refuse(
+        raise BadQuestion(
             "too_many_cells",
             f"The answer would hold more than {MAX_CELLS} noisy cells.",
             "Ask fewer statistics or coarser groups.",
@@ -165,14 +166,14 @@ def _key(name: str, value: Typed) -> Key:
     if isinstance(value, Truth):
         return Key(name, value.expr.cast(pl.UInt32), (False, True))
     if isinstance(value, Day) or value.keys is None:
-        refuse(
+        raise BadQuestion(
             "group_without_domain",
             f"Column {name} has no declared domain to group by.",
             "Make bins of it, or take its year or month.",
             column=name,
         )
     if len(value.keys) > MAX_GROUPS:
-        refuse(
+        raise BadQuestion(
             "too_many_groups",
             f"Column {name} has more than {MAX_GROUPS} declared values.",
             "Make bins of it.",
@@ -210,7 +211,7 @@ def _unsupported(stat: str) -> NoReturn:
 
 def _counted(ask: Ask, scope: Scope) -> tuple[Statistic, pl.Expr | None]:
     if ask.low is not None or ask.high is not None or (ask.stat == "units" and ask.column):
-        refuse(
+        raise BadQuestion(
             "statistic_arguments",
             f"Statistic {ask.stat} does not take these arguments.",
             "Only count takes a column, and no bounds.",
@@ -219,25 +220,25 @@ def _counted(ask: Ask, scope: Scope) -> tuple[Statistic, pl.Expr | None]:
         return Statistic(ask.name, "units", (Vector("units"),)), None
     if ask.column is None:
         return Statistic(ask.name, "count", (Vector("rows"),)), None
-    return Statistic(ask.name, "count", (Vector("present", ask.column),)), _value(
-        ask.column, scope.column(ask.column)
-    )
+    return Statistic(ask.name, "count", (Vector("present", ask.column),)), _value(scope.column(ask.column))
 
 
-def _value(name: str, value: Typed) -> pl.Expr:
+def _value(value: Typed) -> pl.Expr:
     """Give what is summed or counted of a column, always as 64-bit integers so that all asks of it agree."""
     return value.expr.cast(pl.Int64)
 
 
 def _summed(ask: Ask, scope: Scope) -> tuple[Statistic, pl.Expr]:
     if ask.column is None:
-        refuse("column_missing", f"Statistic {ask.stat} needs a column.", 'Add "column".', stat=ask.stat)
+        raise BadQuestion(
+            "column_missing", f"Statistic {ask.stat} needs a column.", 'Add "column".', stat=ask.stat
+        )
     value = _summable(ask.column, scope.column(ask.column))
     low, high = _clip_bounds(ask, value)
     vectors = (
         _mean_vectors(ask.column, low, high) if ask.stat == "mean" else _sum_vectors(ask.column, low, high)
     )
-    return Statistic(ask.name, ask.stat, vectors, value.digits), _value(ask.column, value)
+    return Statistic(ask.name, ask.stat, vectors, value.digits), _value(value)
 
 
 def _summable(name: str, value: Typed) -> Number:
@@ -245,7 +246,7 @@ def _summable(name: str, value: Typed) -> Number:
         return Number(value.expr, 0, 0, 1)
     if isinstance(value, Number):
         return value
-    refuse(
+    raise BadQuestion(
         "number_expected",
         f"Column {name} is not a number.",
         "Group by it, or recode it with case, year or month.",
@@ -259,21 +260,21 @@ def _clip_bounds(ask: Ask, value: Number) -> tuple[int, int]:
     high = value.high if ask.high is None else scaled(ask.high, value.digits)
     name = ask.column or ""
     if low is None or high is None:
-        refuse(
+        raise BadQuestion(
             "bounds_missing",
             f"Column {name} needs low and high, with at most {value.digits} decimal(s).",
             'Add "low" and "high".',
             column=name,
         )
     if low >= high or max(abs(low), abs(high)) > MAX_MAGNITUDE:
-        refuse(
+        raise BadQuestion(
             "bounds_form",
             f"The bounds of {name} are empty or too large.",
             "low < high, up to 2**32 steps of the last decimal.",
             column=name,
         )
     if (value.low is not None and low < value.low) or (value.high is not None and high > value.high):
-        refuse(
+        raise BadQuestion(
             "bounds_outside",
             f"The bounds asked for {name} are wider than those declared.",
             "Stay within the catalogue's bounds.",

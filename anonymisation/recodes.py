@@ -8,13 +8,14 @@ import difflib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Final, NoReturn
+from itertools import pairwise
+from typing import Any, Final, NoReturn
 
 import polars as pl
 
 from anonymisation.bounds import Column, Table, declared, scaled
-from anonymisation.errors import Damaged
-from anonymisation.expressions import ARITHMETIC, COMPARISONS, CONNECTIVES, Literal_, Tree, refuse
+from anonymisation.errors import BadQuestion, Damaged
+from anonymisation.expressions import ARITHMETIC, COMPARISONS, CONNECTIVES, Literal_, Tree
 
 MAX_MAGNITUDE: Final = 2**32
 """Largest scaled value a recode or a sum may reach: 2**30 rows of it still fit a 64-bit sum."""
@@ -91,7 +92,7 @@ class Scope:
     def with_let(self, name: str, value: Typed) -> "Scope":
         """Give the scope in which a recode has its name."""
         if name in self.lets or self.table.column(name) is not None:
-            refuse(
+            raise BadQuestion(
                 "name_repeated",
                 f"There is a column {name} already.",
                 "Give the recode a name of its own.",
@@ -103,7 +104,7 @@ class Scope:
         known = [*self.lets, *(column.name for column in self.table.columns)]
         close = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
         to_do = f"The closest name is {close[0]}." if close else ""
-        refuse(
+        raise BadQuestion(
             "column_unknown",
             f"There is no column {name} in {self.table.dataset}.",
             to_do,
@@ -130,7 +131,7 @@ def condition(tree: Tree, scope: Scope) -> pl.Expr:
     """Give the polars form of an expression that must be true or false."""
     value = read(tree, scope)
     if not isinstance(value, Truth):
-        refuse(
+        raise BadQuestion(
             "condition_expected", "A filter or a branch needs a condition.", 'Compare: ["==", column, value].'
         )
     return value.expr
@@ -193,7 +194,7 @@ _READ: Final[dict[str, Callable[[Column], Typed]]] = {
 
 def _compare(op: str, left: Typed, right: Tree | Literal_, scope: Scope) -> pl.Expr:
     if isinstance(left, Label | Truth) and op not in {"==", "!="}:
-        refuse(
+        raise BadQuestion(
             "comparison_unordered", f"Operator {op} needs numbers or dates.", "Use ==, != or in.", operator=op
         )
     return _apply(op, left.expr, _other(left, right, scope))
@@ -217,7 +218,7 @@ def _other(left: Typed, right: Tree | Literal_, scope: Scope) -> pl.Expr:
     value = read(right, scope)
     same = type(value) is type(left) and not isinstance(value, Label)
     if not same or (isinstance(value, Number) and isinstance(left, Number) and value.digits != left.digits):
-        refuse(
+        raise BadQuestion(
             "comparison_kinds",
             "The two columns compared are not of the same kind and number of decimals.",
             "Compare with a value.",
@@ -234,21 +235,21 @@ def _constant(like: Typed, value: Literal_) -> int | bool:
     if isinstance(like, Day):
         return _day(value)
     if not isinstance(value, bool):
-        refuse("literal_kind", "A column of true or false is compared with true or false.")
+        raise BadQuestion("literal_kind", "A column of true or false is compared with true or false.")
     return value
 
 
 def _number_constant(like: Number, value: Literal_) -> int:
     number = scaled(value, like.digits)
     if number is None:
-        refuse(
+        raise BadQuestion(
             "literal_kind",
             f"A number with at most {like.digits} decimal(s) is needed here.",
             'Write 65 or "0.5".',
             digits=like.digits,
         )
     if abs(number) > 2 * RAW_LIMIT:
-        refuse(
+        raise BadQuestion(
             "number_too_large", "A number in the question is too large for the column it is compared with."
         )
     return number
@@ -258,7 +259,7 @@ def _code(like: Label, value: Literal_) -> int:
     if isinstance(value, str) and value in like.domain:
         return like.domain.index(value)
     close = difflib.get_close_matches(str(value), like.domain[:MAX_SUGGESTED], n=1, cutoff=0.0)[0]
-    refuse(
+    raise BadQuestion(
         "value_outside_domain",
         "A value is not in the declared domain of its column.",
         f"The closest is {close}.",
@@ -270,30 +271,30 @@ def _day(value: Literal_) -> int:
     try:
         return (date.fromisoformat(str(value)) - EPOCH).days
     except ValueError:
-        refuse("literal_kind", "A date is written YYYY-MM-DD.", 'For example "2024-01-31".')
+        raise BadQuestion("literal_kind", "A date is written YYYY-MM-DD.", 'For example "2024-01-31".') from None
 
 
 def _connect(op: str, conditions: list[pl.Expr]) -> Truth:
     return Truth(pl.all_horizontal(conditions) if op == "and" else pl.any_horizontal(conditions))
 
 
-def _negate(args: list[Tree], scope: Scope) -> Truth:
+def _negate(args: list[Any], scope: Scope) -> Truth:
     return Truth(~condition(args[0], scope))
 
 
-def _is_null(args: list[Tree], scope: Scope) -> Truth:
+def _is_null(args: list[Any], scope: Scope) -> Truth:
     return Truth(read(args[0], scope).expr.is_null())
 
 
-def _among(args: list[Tree], scope: Scope) -> Truth:
+def _among(args: list[Any], scope: Scope) -> Truth:
     subject = read(args[0], scope)
     return Truth(subject.expr.is_in([_constant(subject, value) for value in args[1]]))
 
 
-def _between(args: list[Tree], scope: Scope) -> Truth:
+def _between(args: list[Any], scope: Scope) -> Truth:
     subject = read(args[0], scope)
     if not isinstance(subject, Number | Day):
-        refuse(
+        raise BadQuestion(
             "comparison_unordered", "Operator between needs numbers or dates.", "Use in.", operator="between"
         )
     return Truth(subject.expr.is_between(_constant(subject, args[1]), _constant(subject, args[2])))
@@ -307,13 +308,13 @@ def _numeric(arg: Tree | Literal_, scope: Scope) -> Number:
         return _number_literal(arg)
     value = read(arg, scope)
     if not isinstance(value, Number):
-        refuse(
+        raise BadQuestion(
             "arithmetic_operand",
             f"Arithmetic needs numbers, not {KIND_WORD[type(value)]}.",
             "Recode it with case, year or month first.",
         )
     if value.low is None or value.high is None:
-        refuse(
+        raise BadQuestion(
             "bounds_missing",
             "Arithmetic needs a column with declared bounds.",
             "Ask the steward to declare bounds for it.",
@@ -351,7 +352,7 @@ def _rescaled(number: Number, digits: int) -> Number:
 
 def _bounded(expr: pl.Expr, digits: int, low: int, high: int) -> Number:
     if max(abs(low), abs(high)) > MAX_MAGNITUDE:
-        refuse(
+        raise BadQuestion(
             "recode_too_large",
             "The bounds of a recode grow beyond 2**32 steps of its last decimal.",
             "Use fewer decimals or smaller bounds.",
@@ -359,10 +360,12 @@ def _bounded(expr: pl.Expr, digits: int, low: int, high: int) -> Number:
     return Number(expr, digits, low, high)
 
 
-def _case(args: list[Tree], scope: Scope) -> Typed:
+def _case(args: list[Any], scope: Scope) -> Typed:
     *branches, default = args
     if len(branches) > MAX_BRANCHES:
-        refuse("case_branches", f"A case has at most {MAX_BRANCHES} branches.", "Nest two, or use bins.")
+        raise BadQuestion(
+            "case_branches", f"A case has at most {MAX_BRANCHES} branches.", "Nest two, or use bins."
+        )
     values = [value for value in (*(branch[1] for branch in branches), default) if value is not None]
     conditions = [condition(branch[0], scope) for branch in branches]
     outcomes = [branch[1] for branch in branches]
@@ -374,10 +377,10 @@ def _case(args: list[Tree], scope: Scope) -> Typed:
             domain,
         )
     if values and all(type(value) is int for value in values):
-        numbers = [int(value) for value in values]  # type: ignore[call-overload]
+        numbers = [int(value) for value in values]
         chain = _chain(conditions, outcomes, default, pl.Int64)  # type: ignore[arg-type]
         return replace(_bounded(chain, 0, min(numbers), max(numbers)), keys=tuple(sorted(set(numbers))))
-    refuse(
+    raise BadQuestion(
         "case_values", "The values of case are all labels or all integers.", "Use null for rows to leave out."
     )
 
@@ -392,39 +395,39 @@ def _chain(
     return result
 
 
-def _bins(args: list[Tree], scope: Scope) -> Label:
+def _bins(args: list[Any], scope: Scope) -> Label:
     if (
         args[0][0] != "col"
     ):  # the subject is repeated once an edge: only a column keeps the work in proportion to the question
-        refuse(
+        raise BadQuestion(
             "bins_subject",
             "Bins are made of a column.",
             "Name the number with let, then make bins of that name.",
         )
     subject = read(args[0], scope)
     if not isinstance(subject, Number):
-        refuse(
+        raise BadQuestion(
             "bins_subject",
             f"Bins are made of numbers, not of {KIND_WORD[type(subject)]}.",
             "Use year, month or case.",
         )
     edges = [_number_constant(subject, edge) for edge in args[1]]
-    if any(low >= high for low, high in zip(edges, edges[1:], strict=False)) or len(edges) > MAX_EDGES:
-        refuse("bins_edges", f"The edges of bins increase, and there are at most {MAX_EDGES}.")
+    if any(low >= high for low, high in pairwise(edges)) or len(edges) > MAX_EDGES:
+        raise BadQuestion("bins_edges", f"The edges of bins increase, and there are at most {MAX_EDGES}.")
     code = pl.sum_horizontal([(subject.expr >= edge).cast(pl.UInt32) for edge in edges], ignore_nulls=False)
     return Label(code.cast(pl.UInt32), _bin_labels([str(edge) for edge in args[1]]))
 
 
 def _bin_labels(edges: list[str]) -> tuple[str, ...]:
-    inner = (f"[{low}, {high})" for low, high in zip(edges, edges[1:], strict=False))
+    inner = (f"[{low}, {high})" for low, high in pairwise(edges))
     return (f"<{edges[0]}", *inner, f">={edges[-1]}")
 
 
-def _date_part(part: str) -> Callable[[list[Tree], Scope], Number]:
-    def recode(args: list[Tree], scope: Scope) -> Number:
+def _date_part(part: str) -> Callable[[list[Any], Scope], Number]:
+    def recode(args: list[Any], scope: Scope) -> Number:
         subject = read(args[0], scope)
         if not isinstance(subject, Day):
-            refuse(
+            raise BadQuestion(
                 "date_expected",
                 f"{part} is a part of a date, not of {KIND_WORD[type(subject)]}.",
                 "Use bins for numbers.",
@@ -439,7 +442,7 @@ def _date_part(part: str) -> Callable[[list[Tree], Scope], Number]:
 def _year(subject: Day) -> Number:
     """The bounds of a year come from those of its date; a day outside them is held at the nearest."""
     if subject.low is None or subject.high is None:
-        refuse(
+        raise BadQuestion(
             "bounds_missing",
             "A year needs a date column with declared bounds.",
             "Ask the steward to declare bounds for it.",
@@ -453,7 +456,7 @@ def _as_date(days: pl.Expr) -> pl.Expr:
     return days.cast(pl.Int32, strict=False).cast(pl.Date)
 
 
-_OTHERS: Final[dict[str, Callable[[list[Tree], Scope], Typed]]] = {
+_OTHERS: Final[dict[str, Callable[[list[Any], Scope], Typed]]] = {
     "not": _negate,
     "is_null": _is_null,
     "in": _among,

@@ -1,0 +1,97 @@
+"""The ledger's SQLite file: private, durable at every commit, one writer at a time, of a known schema."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, event, insert, inspect, select
+from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlmodel import create_engine
+
+from anonymisation.errors import Damaged, LedgerDown
+from anonymisation.ledger_schema import SCHEMA, SCHEMA_VERSION, TRIGGERS, metadata
+
+BUSY_MS: Final = 30_000
+"""How long a writer waits for the others before it refuses."""
+PRAGMAS: Final = (
+    f"PRAGMA busy_timeout={BUSY_MS}",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+)
+
+
+def open_file(path: Path) -> Engine:
+    """Open or create the file; raises `LedgerDown`, or `Damaged` where it is not a ledger of this schema."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600))
+    except OSError as error:
+        raise LedgerDown(
+            "ledger_down", "The ledger's file cannot be opened.", "Look at its folder and modes."
+        ) from error
+    path.chmod(0o600)
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    with writing(engine) as connection:
+        _prepare(connection)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that holds the write lock from its first moment, durable when it ends."""
+    with _transaction(engine.execution_options(begin="BEGIN IMMEDIATE")) as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Open a transaction that sees one state."""
+    with _transaction(engine) as connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(engine: Engine) -> Iterator[Connection]:
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except OperationalError as error:
+        raise LedgerDown(
+            "ledger_down", "The ledger cannot be locked, read or written.", "Nothing was charged. Try again."
+        ) from error
+    except DatabaseError as error:
+        raise Damaged(
+            "ledger_damaged", "The ledger is not readable as one.", "Restore the ledger from its backup."
+        ) from error
+
+
+def _configure(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # sqlite3 must not begin transactions of its own
+    for pragma in PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+
+
+def _prepare(connection: Connection) -> None:
+    """Create the tables in an empty file; refuse a file of another schema."""
+    present = inspect(connection).get_table_names()
+    if not present:
+        metadata.create_all(connection)
+        for trigger in TRIGGERS:
+            connection.exec_driver_sql(trigger)
+        connection.execute(insert(SCHEMA), {"version": SCHEMA_VERSION})
+    if present and "ledger_schema" not in present:
+        raise Damaged("ledger_schema", "The file is not a ledger.", "Look at the path of the ledger.")
+    if list(connection.execute(select(SCHEMA.c.version)).scalars()) != [SCHEMA_VERSION]:
+        raise Damaged(
+            "ledger_schema",
+            f"The ledger has another schema than {SCHEMA_VERSION}.",
+            "Run the version that wrote it.",
+        )
