@@ -13,13 +13,12 @@ from typing import Any
 import uuid_utils
 
 from enclave.agreements.rules import may_work, project_open
-from enclave.agreements.words import Partner
 from enclave.errors import Damaged, EnclaveError
 from enclave.people import Role
 from enclave.recording import Actor, OpenAct, Recorded, Visitor
-from enclave.release import rules
+from enclave.release import questions, rules
 from enclave.release.desk import HOUSE, Desk, about, request_object
-from enclave.release.states import Act, Status, after, open_to_reviewers
+from enclave.release.states import Act, Status, after
 from enclave.release.words import (
     Check,
     Choice,
@@ -29,7 +28,6 @@ from enclave.release.words import (
     Package,
     PartnerWord,
     ReleaseRequest,
-    Verdict,
 )
 
 
@@ -52,18 +50,26 @@ def create(
     desk: Desk, visitor: Visitor, project: str, title: str, purpose: str, offered: Sequence[Offered]
 ) -> ReleaseRequest:
     """A member begins a request with its files; nobody else sees it yet."""
-    files = tuple(one.described() for one in offered)
-    rules.fit_to_ask(files)
     author = _author(visitor)
     with desk.question("release.create", author, project):
         here = desk.agreements.project(project)
         may_work(visitor.person, here)
         project_open(here, desk.today())
+    draft = _draft(desk, author, project, title, purpose, offered)
+    with desk.act("release.create", draft, author) as act:
+        _keep(desk, draft.id, offered, act)
+        desk.requests.create(draft, act.receipt)
+    return draft
+
+
+def _draft(
+    desk: Desk, author: Actor, project: str, title: str, purpose: str, offered: Sequence[Offered]
+) -> ReleaseRequest:
     now = desk.now()
-    draft = ReleaseRequest(
+    return ReleaseRequest(
         id=str(uuid_utils.uuid7()),
         project=project,
-        author=visitor.person.id,
+        author=author.id,
         title=rules.with_reason(title),
         purpose=rules.with_reason(purpose),
         created=now,
@@ -71,43 +77,48 @@ def create(
         left=None,
         since=now,
         round=0,
-        files=files,
+        files=_described(offered),
     )
-    with desk.act("release.create", draft, author) as act:
-        _keep(desk, draft.id, offered, act)
-        desk.requests.create(draft, act.receipt)
-    return desk.requests.request(draft.id)
 
 
 def replace_files(
     desk: Desk, visitor: Visitor, request_id: str, offered: Sequence[Offered]
 ) -> ReleaseRequest:
     """The author gives a draft, or what was returned, other files."""
-    files = tuple(one.described() for one in offered)
-    rules.fit_to_ask(files)
-    request = _as_author(desk, visitor, request_id, "release.create", Act.EDIT)
     author = _author(visitor)
+    request = desk.ask("release.create", questions.may_edit, visitor, author, request_id).request
+    files = _described(offered)
     hashes = frozenset(file.sha256 for file in files)
     with desk.act("release.create", request, author, files=hashes, reason="edit") as act:
         _keep(desk, request.id, offered, act)
-        step = desk.step(Act.EDIT, author, act.receipt, request=request)
-        return desk.requests.replace_files(request.id, files, step)
+        return desk.requests.replace_files(
+            request.id, files, desk.step(Act.EDIT, author, act.receipt, request)
+        )
+
+
+def _described(offered: Sequence[Offered]) -> tuple[OutputFile, ...]:
+    files = tuple(one.described() for one in offered)
+    rules.fit_to_ask(files)
+    return files
+
+
+def _keep(desk: Desk, request: str, offered: Sequence[Offered], act: OpenAct) -> None:
+    for one in offered:
+        desk.folder.put(request, one.content, act.receipt)
 
 
 def submit(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
     """The author asks for the files to leave; `check` follows."""
-    request = _as_author(desk, visitor, request_id, "release.submit", Act.SUBMIT)
-    with desk.question("release.submit", _author(visitor), request.project, request.id):
-        project = desk.project(request)
-        may_work(visitor.person, project)
-        project_open(project, desk.today())
-    return move(desk, "release.submit", Act.SUBMIT, request, _author(visitor))
+    author = _author(visitor)
+    now = desk.ask("release.submit", questions.may_submit, visitor, author, request_id)
+    return move(desk, "release.submit", Act.SUBMIT, now.request, author)
 
 
 def withdraw(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
     """The author takes the request back, at any state before it is being let out."""
-    request = _as_author(desk, visitor, request_id, "release.withdraw", Act.WITHDRAW)
-    return move(desk, "release.withdraw", Act.WITHDRAW, request, _author(visitor))
+    author = _author(visitor)
+    now = desk.ask("release.withdraw", questions.may_withdraw, visitor, author, request_id)
+    return move(desk, "release.withdraw", Act.WITHDRAW, now.request, author)
 
 
 # --- the checks
@@ -118,21 +129,21 @@ def check(desk: Desk, request_id: str) -> ReleaseRequest:
     request = desk.requests.request(request_id)
     after(request.status, Act.CHECK)
     with desk.act("release.check", request, HOUSE) as act:
-        desk.requests.move(request.id, desk.step(Act.CHECK, HOUSE, act.receipt, request=request))
-        with or_failed(desk, request):
-            return run_checks(desk, request, act)
+        at_work = desk.requests.move(request.id, desk.step(Act.CHECK, HOUSE, act.receipt, request))
+        return run_checks(desk, at_work, act)
 
 
 def run_checks(desk: Desk, request: ReleaseRequest, act: OpenAct) -> ReleaseRequest:
     """Look at every file; the report is kept with the request, its verdict goes to the trail."""
-    contents = {file.name: desk.folder.get(request.id, file.sha256, act.receipt) for file in request.files}
-    report = desk.check_files(request.project, contents)
-    act.reason = report.verdict
-    found = Check(request.round, report.verdict, json.dumps(report.to_json()), desk.now())
-    what = Act.BLOCK if report.verdict == "fail" else Act.PASS
-    return desk.requests.add_check(
-        request.id, found, desk.step(what, HOUSE, act.receipt, request=request)
-    )
+    with or_failed(desk, request):
+        contents = {
+            file.name: desk.folder.get(request.id, file.sha256, act.receipt) for file in request.files
+        }
+        report = desk.check_files(request.project, contents)
+        act.reason = report.verdict
+        found = Check(request.round, report.verdict, json.dumps(report.to_json()), desk.now())
+        what = Act.BLOCK if report.verdict == "fail" else Act.PASS
+        return desk.requests.add_check(request.id, found, desk.step(what, HOUSE, act.receipt, request))
 
 
 # --- the reviewers
@@ -140,13 +151,9 @@ def run_checks(desk: Desk, request: ReleaseRequest, act: OpenAct) -> ReleaseRequ
 
 def view(desk: Desk, visitor: Visitor, request_id: str, digest: str) -> bytes:
     """A reviewer or a partner's delegate opens one file."""
-    request = desk.requests.request(request_id)
     viewer = _reviewer(visitor)
-    with desk.question("release.view", viewer, request.project, request.id):
-        partners = desk.agreements.partners_of(request.project)
-        rules.may_open(visitor.person, request, desk.insiders(request), partners)
-        open_to_reviewers(request.status)
-        file = rules.on_these_bytes(request, digest)
+    request = desk.ask("release.view", questions.may_view, visitor, viewer, request_id).request
+    file = rules.on_these_bytes(request, digest)
     with desk.act("release.view", request, viewer, files=frozenset({file.sha256})) as act:
         return desk.folder.get(request.id, file.sha256, act.receipt)
 
@@ -158,65 +165,53 @@ def vote(
 
     With the last file their review is complete, and with the second review the request is decided.
     """
-    request = desk.requests.request(request_id)
     reviewer = _reviewer(visitor)
     said = note.strip() if choice is Choice.APPROVE else rules.with_reason(note)
-    with desk.question("release.review", reviewer, request.project, request.id):
-        reviews = desk.requests.reviews(request.id)
-        rules.may_vote(visitor.person, request, reviews, desk.insiders(request))
-        after(request.status, Act.REVIEW)
-        file = rules.on_these_bytes(request, digest)
-    _vote_on_file(desk, request, reviewer, file, choice, said)
+    request = desk.ask("release.review", questions.may_vote, visitor, reviewer, request_id).request
+    file = rules.on_these_bytes(request, digest)
+    given = FileVote(reviewer.id, request.round, file.sha256, choice, said, desk.now())
+    _vote_on_file(desk, request, reviewer, given)
     whole = rules.review_of(request, desk.requests.file_votes(request.id), reviewer.id)
-    if whole is None:
-        return request
-    return _review(desk, request, reviewer, whole)
+    return request if whole is None else _review(desk, request, reviewer, whole)
 
 
-def _vote_on_file(
-    desk: Desk, request: ReleaseRequest, reviewer: Actor, file: OutputFile, choice: Choice, note: str
-) -> None:
-    given = FileVote(reviewer.id, request.round, file.sha256, choice, note, desk.now())
-    one = frozenset({file.sha256})
-    with desk.act("release.review", request, reviewer, files=one, reason=f"file_{choice}") as act:
-        desk.requests.add_file_vote(request.id, given, act.receipt)
+def _vote_on_file(desk: Desk, request: ReleaseRequest, reviewer: Actor, given: FileVote) -> None:
+    one, reason = frozenset({given.sha256}), f"file_{given.choice}"
+    with desk.act("release.review", request, reviewer, files=one, reason=reason) as act:
+        desk.requests.add_file_vote(request, given, act.receipt)
 
 
 def _review(desk: Desk, request: ReleaseRequest, reviewer: Actor, whole: Choice) -> ReleaseRequest:
     with desk.act("release.review", request, reviewer, reason=whole.value) as act:
-        step = desk.step(Act.REVIEW, reviewer, act.receipt, request=request)
+        step = desk.step(Act.REVIEW, reviewer, act.receipt, request)
         desk.requests.add_review(request.id, whole, request.hashes, step)
     return decide(desk, request.id)
 
 
-def decide(desk: Desk, request_id: str) -> ReleaseRequest:
-    """The house draws the conclusion from the reviews, if there are two and they agree enough."""
-    request = desk.requests.request(request_id)
-    if request.status is not Status.REVIEWED:
-        return request
-    found = rules.verdict(request, desk.requests.reviews(request.id), desk.insiders(request))
-    if found is None or found.decision is Decision.THIRD:
-        return request
-    act, event = _conclusion(desk, request, found)
-    return move(desk, event, act, request, HOUSE, decider="reviewers", reason=act.value)
-
-
-def _conclusion(desk: Desk, request: ReleaseRequest, found: Verdict) -> tuple[Act, str]:
-    if found.decision is Decision.RETURN:
-        return Act.RETURN, "release.return"
-    if found.decision is Decision.REJECT:
-        return Act.REJECT, "release.reject"
-    return (Act.ASK_PARTNER if awaited(desk, request) else Act.APPROVE), "release.approve"
-
-
 def send_back(desk: Desk, visitor: Visitor, request_id: str, note: str) -> ReleaseRequest:
     """A reviewer returns the request to its author at any state of review."""
-    request = desk.requests.request(request_id)
-    reviewer = _reviewer(visitor)
-    with desk.question("release.return", reviewer, request.project, request.id):
-        rules.may_review(visitor.person, request, desk.insiders(request))
-        after(request.status, Act.RETURN)
-    return move(desk, "release.return", Act.RETURN, request, reviewer, note=rules.with_reason(note))
+    reviewer, said = _reviewer(visitor), rules.with_reason(note)
+    now = desk.ask("release.return", questions.may_return, visitor, reviewer, request_id)
+    return move(desk, "release.return", Act.RETURN, now.request, reviewer, note=said)
+
+
+def decide(desk: Desk, request_id: str) -> ReleaseRequest:
+    """The house draws the conclusion from the reviews, if there are two and they agree enough."""
+    now = desk.situation(request_id)
+    found = rules.verdict(now.request, now.reviews, now.insiders)
+    if now.request.status is not Status.REVIEWED or found is None or found.decision is Decision.THIRD:
+        return now.request
+    act, event = CONCLUSIONS[found.decision]
+    if act is Act.APPROVE and now.awaited:
+        act = Act.ASK_PARTNER
+    return move(desk, event, act, now.request, HOUSE, decider="reviewers", reason=act.value)
+
+
+CONCLUSIONS = {
+    Decision.APPROVE: (Act.APPROVE, "release.approve"),
+    Decision.RETURN: (Act.RETURN, "release.return"),
+    Decision.REJECT: (Act.REJECT, "release.reject"),
+}
 
 
 # --- partners
@@ -226,17 +221,14 @@ def speak_for_partner(
     desk: Desk, visitor: Visitor, request_id: str, *, agrees: bool, note: str = ""
 ) -> ReleaseRequest:
     """A delegate says the partner's yes or veto; when the last one awaited agrees, the request is approved."""
-    request = desk.requests.request(request_id)
     delegate = visitor.acting_as(Role.PARTNER_DELEGATE)
     said = note.strip() if agrees else rules.with_reason(note)
     event = "release.approve" if agrees else "release.reject"
-    with desk.question(event, delegate, request.project, request.id):
-        partner = rules.spoken_for(visitor.person, awaited(desk, request))
-        if agrees:
-            rules.may_agree_for(visitor.person, partner, request, desk.insiders(request))
-        after(request.status, Act.AGREE if agrees else Act.REJECT)
-    word = PartnerWord(partner.id, request.round, agrees, visitor.person.id, said, desk.now())
-    return hear(desk, request, word, delegate)
+    question = questions.may_agree if agrees else questions.may_veto
+    now = desk.ask(event, question, visitor, delegate, request_id)
+    partner = rules.spoken_for(visitor.person, now.awaited)
+    word = PartnerWord(partner.id, now.request.round, agrees, delegate.id, said, desk.now())
+    return hear(desk, now.request, word, delegate)
 
 
 def hear(desk: Desk, request: ReleaseRequest, word: PartnerWord, actor: Actor) -> ReleaseRequest:
@@ -244,23 +236,19 @@ def hear(desk: Desk, request: ReleaseRequest, word: PartnerWord, actor: Actor) -
     what, event = (Act.AGREE, "release.approve") if word.agrees else (Act.REJECT, "release.reject")
     reason = "partner" if word.delegate else "partner_silence"
     with desk.act(event, request, actor, reason=reason, decider=word.partner) as act:
-        step = desk.step(what, actor, act.receipt, note=word.note, request=request)
+        step = desk.step(what, actor, act.receipt, request, word.note)
         desk.requests.add_partner_word(request.id, word, step)
     return conclude(desk, request.id)
 
 
 def conclude(desk: Desk, request_id: str) -> ReleaseRequest:
     """The house approves once no partner's word is awaited."""
-    request = desk.requests.request(request_id)
-    if request.status is not Status.AWAITING_PARTNER or awaited(desk, request):
-        return request
-    return move(desk, "release.approve", Act.APPROVE, request, HOUSE, decider="partners", reason="approve")
-
-
-def awaited(desk: Desk, request: ReleaseRequest) -> tuple[Partner, ...]:
-    """Give the partners with a veto that have not spoken on this round."""
-    partners = desk.agreements.partners_of(request.project)
-    return rules.awaited(partners, desk.requests.partner_words(request.id), request.round)
+    now = desk.situation(request_id)
+    if now.request.status is not Status.AWAITING_PARTNER or now.awaited:
+        return now.request
+    return move(
+        desk, "release.approve", Act.APPROVE, now.request, HOUSE, decider="partners", reason="approve"
+    )
 
 
 # --- out of the house
@@ -268,41 +256,28 @@ def awaited(desk: Desk, request: ReleaseRequest) -> tuple[Partner, ...]:
 
 def package(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
     """A publisher or steward has an approved request sealed, signed and let out."""
-    request = desk.requests.request(request_id)
     publisher = visitor.acting_as(Role.PUBLISHER, Role.SENIOR_STEWARD, Role.STEWARD)
-    with desk.question("release.package", publisher, request.project, request.id):
-        rules.may_package(visitor.person, request, desk.insiders(request))
-        if request.status is Status.SUSPENDED:
-            rules.may_suspend(visitor.person, request, desk.insiders(request))
-        project_open(desk.project(request), desk.today())
-        after(request.status, Act.PACKAGE)
-        approved_by = approved_by_two(desk, request)
-    with desk.act("release.package", request, publisher) as act:
-        desk.requests.move(request.id, desk.step(Act.PACKAGE, publisher, act.receipt, request=request))
-        with or_failed(desk, request):
-            return let_out(desk, request, approved_by, publisher, act)
+    now = desk.ask("release.package", questions.may_package, visitor, publisher, request_id)
+    with desk.act("release.package", now.request, publisher) as act:
+        step = desk.step(Act.PACKAGE, publisher, act.receipt, now.request)
+        return let_out(desk, desk.requests.move(request_id, step), publisher, act)
 
 
-def approved_by_two(desk: Desk, request: ReleaseRequest) -> tuple[str, ...]:
-    """Give those who approved these bytes, asked anew at this moment."""
-    return rules.fit_to_leave(request, desk.requests.reviews(request.id), desk.insiders(request))
-
-
-def let_out(
-    desk: Desk, request: ReleaseRequest, approved_by: Sequence[str], publisher: Actor, act: OpenAct
-) -> ReleaseRequest:
+def let_out(desk: Desk, request: ReleaseRequest, publisher: Actor, act: OpenAct) -> ReleaseRequest:
     """Bag the outputs, have the bag in the trail, seal it, and only then call the request released."""
-    files = {file.name: desk.folder.get(request.id, file.sha256, act.receipt) for file in request.outputs}
-    bag = desk.packager.bag(request, files, approved_by)
-    entered = _enter(desk, request, publisher, act.receipt, bag.tagmanifest_sha256)
-    sealed = desk.packager.seal(bag, entered)
-    digest = desk.folder.put_package(request.id, sealed, act.receipt)
-    act.closing["release"] = about(request, artefact_sha256=bag.tagmanifest_sha256)
-    act.closing["counts"] = {"bytes": len(sealed)}
-    done = Package(digest, len(sealed), bag.tagmanifest_sha256)
-    return desk.requests.add_package(
-        request.id, done, desk.step(Act.DELIVER, publisher, act.receipt, request=request)
-    )
+    with or_failed(desk, request):
+        now = desk.situation(request.id)
+        approved_by = rules.fit_to_leave(now.request, now.reviews, now.insiders)
+        files = {file.name: desk.folder.get(request.id, file.sha256, act.receipt) for file in request.outputs}
+        bag = desk.packager.bag(request, files, approved_by)
+        entered = _enter(desk, request, publisher, act.receipt, bag.tagmanifest_sha256)
+        sealed = desk.packager.seal(bag, entered)
+        digest = desk.folder.put_package(request.id, sealed, act.receipt)
+        act.closing["release"] = about(request, artefact_sha256=bag.tagmanifest_sha256)
+        act.closing["counts"] = {"bytes": len(sealed)}
+        done = Package(digest, len(sealed), bag.tagmanifest_sha256)
+        step = desk.step(Act.DELIVER, publisher, act.receipt, request)
+        return desk.requests.add_package(request.id, done, step)
 
 
 def _enter(
@@ -322,13 +297,10 @@ def _enter(
 
 def download(desk: Desk, visitor: Visitor, request_id: str) -> bytes:
     """A member of the project, or a publisher, takes the package out."""
-    request = desk.requests.request(request_id)
     recipient = visitor.acting_as(Role.RESEARCHER, Role.PROJECT_LEAD, Role.PUBLISHER)
-    with desk.question("release.download", recipient, request.project, request.id):
-        rules.may_download(visitor.person, request, desk.project(request).people)
-        after(request.status, Act.DOWNLOAD)
+    request = desk.ask("release.download", questions.may_download, visitor, recipient, request_id).request
     with desk.act("release.download", request, recipient) as act:
-        desk.requests.move(request.id, desk.step(Act.DOWNLOAD, recipient, act.receipt))
+        desk.requests.move(request.id, desk.step(Act.DOWNLOAD, recipient, act.receipt, request))
         content = desk.folder.get_package(request.id, _sealed(request).sha256, act.receipt)
         act.closing["counts"] = {"bytes": len(content)}
     return content
@@ -342,6 +314,9 @@ def _sealed(request: ReleaseRequest) -> Package:
             "Restore the house from a backup.",
         )
     return request.package
+
+
+# --- shared steps
 
 
 @contextmanager
@@ -360,30 +335,6 @@ def fail(desk: Desk, request: ReleaseRequest, reason: str) -> ReleaseRequest:
     return move(desk, "release.fail", Act.FAIL, request, HOUSE, reason=reason)
 
 
-# --- shared steps
-
-
-def _author(visitor: Visitor) -> Actor:
-    return visitor.acting_as(Role.RESEARCHER, Role.PROJECT_LEAD)
-
-
-def _reviewer(visitor: Visitor) -> Actor:
-    return visitor.acting_as(Role.SENIOR_STEWARD, Role.STEWARD, Role.PARTNER_DELEGATE)
-
-
-def _as_author(desk: Desk, visitor: Visitor, request_id: str, event: str, act: Act) -> ReleaseRequest:
-    request = desk.requests.request(request_id)
-    with desk.question(event, _author(visitor), request.project, request.id):
-        rules.is_author(visitor.person, request)
-        after(request.status, act, request.left)
-    return request
-
-
-def _keep(desk: Desk, request: str, offered: Sequence[Offered], act: OpenAct) -> None:
-    for one in offered:
-        desk.folder.put(request, one.content, act.receipt)
-
-
 def move(
     desk: Desk,
     event: str,
@@ -397,5 +348,12 @@ def move(
 ) -> ReleaseRequest:
     """Take a step that is nothing but a step, between its intent and its outcome."""
     with desk.act(event, request, actor, reason=reason, **release) as act:
-        step = desk.step(what, actor, act.receipt, note=note, request=request)
-        return desk.requests.move(request.id, step)
+        return desk.requests.move(request.id, desk.step(what, actor, act.receipt, request, note))
+
+
+def _author(visitor: Visitor) -> Actor:
+    return visitor.acting_as(Role.RESEARCHER, Role.PROJECT_LEAD)
+
+
+def _reviewer(visitor: Visitor) -> Actor:
+    return visitor.acting_as(Role.SENIOR_STEWARD, Role.STEWARD, Role.PARTNER_DELEGATE)

@@ -1,21 +1,20 @@
 """What may happen to a request on its way: exceptions, holds, recalls, failures, silence, the end of a project."""
 
-import json
+from collections.abc import Callable
 from datetime import datetime
 
-from enclave.agreements.rules import has_role, project_open
+from enclave.agreements.rules import project_open
 from enclave.agreements.words import Partner
 from enclave.errors import Refused
-from enclave.journeys import release
-from enclave.journeys.release import approved_by_two, awaited, let_out, move, or_failed, run_checks
-from enclave.people import Role
+from enclave.journeys.release import conclude, decide, fail, hear, let_out, move, run_checks
+from enclave.people import Person, Role
 from enclave.recording import Visitor
-from enclave.release import rules
+from enclave.release import questions, rules
 from enclave.release.desk import HOUSE, Desk
-from enclave.release.states import AT_WORK, Act, Status, after, find
+from enclave.release.questions import Situation
+from enclave.release.states import AT_WORK, Act, Status, find
 from enclave.release.words import PartnerWord, ReleaseRequest
 
-OPERATORS = frozenset({Role.OPERATOR})
 INTERRUPTED = "interrupted"
 
 
@@ -24,67 +23,51 @@ INTERRUPTED = "interrupted"
 
 def waive(desk: Desk, visitor: Visitor, request_id: str, note: str) -> ReleaseRequest:
     """A senior steward excepts a blocked request, with a reason; when two have, it goes to review."""
-    request = desk.requests.request(request_id)
-    senior = visitor.acting_as(Role.SENIOR_STEWARD)
-    said = rules.with_reason(note)
-    with desk.question("release.except", senior, request.project, request.id):
-        rules.may_waive(
-            visitor.person,
-            request,
-            desk.requests.waivers(request.id),
-            desk.insiders(request),
-            direct_identifiers=_direct_identifiers(desk, request),
-        )
-        after(request.status, Act.WAIVE)
+    senior, said = visitor.acting_as(Role.SENIOR_STEWARD), rules.with_reason(note)
+    request = desk.ask("release.except", questions.may_except, visitor, senior, request_id).request
     with desk.act("release.except", request, senior, reason="waive") as act:
-        step = desk.step(Act.WAIVE, senior, act.receipt, note=said, request=request)
-        desk.requests.add_waiver(request.id, step)
+        desk.requests.add_waiver(request.id, desk.step(Act.WAIVE, senior, act.receipt, request, said))
     return admit(desk, request.id)
 
 
 def admit(desk: Desk, request_id: str) -> ReleaseRequest:
-    """The house lifts a block that two senior stewards stand against."""
-    request = desk.requests.request(request_id)
-    waivers = desk.requests.waivers(request.id)
-    standing = rules.standing_waivers(request, waivers, desk.insiders(request))
-    if request.status is not Status.BLOCKED or not rules.block_lifted(standing):
-        return request
-    return move(desk, "release.except", Act.ADMIT, request, HOUSE, reason="admit")
-
-
-def _direct_identifiers(desk: Desk, request: ReleaseRequest) -> bool:
-    """Tell whether the checks found one; without a report, take it that they would have."""
-    found = desk.requests.check(request.id, request.round)
-    return found is None or rules.holds_direct_identifier(json.loads(found.report))
+    """The house lifts a block that two senior stewards have excepted."""
+    now = desk.situation(request_id)
+    standing = rules.standing_waivers(now.request, now.waivers, now.insiders)
+    if now.request.status is not Status.BLOCKED or not rules.block_lifted(standing):
+        return now.request
+    return move(desk, "release.except", Act.ADMIT, now.request, HOUSE, reason="admit")
 
 
 # --- senior stewards: hold, refuse, recall
 
 
 def suspend(desk: Desk, visitor: Visitor, request_id: str, note: str) -> ReleaseRequest:
-    """A senior steward holds an approved request back."""
-    return _as_senior(desk, visitor, request_id, Act.SUSPEND, "release.except", note)
+    """A senior steward holds an approved request back; to let it go after all, it is packaged."""
+    return _as_senior(desk, visitor, request_id, note, Act.SUSPEND, "release.except", questions.may_suspend)
 
 
 def refuse_suspended(desk: Desk, visitor: Visitor, request_id: str, note: str) -> ReleaseRequest:
-    """A senior steward rejects what was held back; to let it go after all, it is packaged."""
-    return _as_senior(desk, visitor, request_id, Act.REJECT, "release.reject", note)
+    """A senior steward rejects what was held back."""
+    return _as_senior(desk, visitor, request_id, note, Act.REJECT, "release.reject", questions.may_refuse)
 
 
 def revoke(desk: Desk, visitor: Visitor, request_id: str, note: str) -> ReleaseRequest:
     """A senior steward recalls a release: the house gives it out no more. Bytes already gone stay gone."""
-    return _as_senior(desk, visitor, request_id, Act.REVOKE, "release.revoke", note)
+    return _as_senior(desk, visitor, request_id, note, Act.REVOKE, "release.revoke", questions.may_revoke)
 
 
 def _as_senior(
-    desk: Desk, visitor: Visitor, request_id: str, act: Act, event: str, note: str
+    desk: Desk,
+    visitor: Visitor,
+    request_id: str,
+    note: str,
+    act: Act,
+    event: str,
+    question: Callable[[Person, Situation], None],
 ) -> ReleaseRequest:
-    request = desk.requests.request(request_id)
-    senior = visitor.acting_as(Role.SENIOR_STEWARD)
-    said = rules.with_reason(note)
-    with desk.question(event, senior, request.project, request.id):
-        rules.may_suspend(visitor.person, request, desk.insiders(request))
-        after(request.status, act)
+    senior, said = visitor.acting_as(Role.SENIOR_STEWARD), rules.with_reason(note)
+    request = desk.ask(event, question, visitor, senior, request_id).request
     return move(desk, event, act, request, senior, note=said, reason=act.value)
 
 
@@ -93,19 +76,14 @@ def _as_senior(
 
 def retry(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
     """An operator has what failed done again, on the same bytes."""
-    request = desk.requests.request(request_id)
     operator = visitor.acting_as(Role.OPERATOR)
-    event = "release.check" if request.left is Status.CHECKING else "release.package"
-    with desk.question(event, operator, request.project, request.id):
-        has_role(visitor.person, OPERATORS)
-        after(request.status, Act.RETRY, request.left)
-        approved_by = () if request.left is Status.CHECKING else approved_by_two(desk, request)
+    checking = desk.requests.request(request_id).left is Status.CHECKING
+    event = "release.check" if checking else "release.package"
+    request = desk.ask(event, questions.may_retry, visitor, operator, request_id).request
     with desk.act(event, request, operator, reason="retry") as act:
-        desk.requests.move(request.id, desk.step(Act.RETRY, operator, act.receipt, request=request))
-        with or_failed(desk, request):
-            if request.left is Status.CHECKING:
-                return run_checks(desk, request, act)
-            return let_out(desk, request, approved_by, operator, act)
+        step = desk.step(Act.RETRY, operator, act.receipt, request)
+        at_work = desk.requests.move(request.id, step)
+        return run_checks(desk, at_work, act) if checking else let_out(desk, at_work, operator, act)
 
 
 # --- the house, by itself
@@ -115,32 +93,30 @@ def catch_up(desk: Desk) -> None:
     """Finish at start what a crash left half done: work fails as interrupted, conclusions are drawn anew."""
     for request in desk.requests.requests():
         if request.status in AT_WORK:
-            release.fail(desk, request, INTERRUPTED)
-        else:
-            admit(desk, request.id)
-            release.decide(desk, request.id)
-            release.conclude(desk, request.id)
+            fail(desk, request, INTERRUPTED)
+        for draw in (admit, decide, conclude):
+            draw(desk, request.id)
 
 
 def hear_silences(desk: Desk) -> None:
     """Take the silence of partners whose time is over for the answer they have signed up to."""
-    waiting = desk.requests.requests(statuses=frozenset({Status.AWAITING_PARTNER}))
-    for request in waiting:
-        for partner in awaited(desk, request):
-            if desk.requests.request(request.id).status is Status.AWAITING_PARTNER:
-                _hear_silence(desk, request, partner)
+    for request in desk.requests.requests(statuses=frozenset({Status.AWAITING_PARTNER})):
+        for partner in desk.situation(request.id).awaited:
+            _hear_silence(desk, request.id, partner)
+
+
+def _hear_silence(desk: Desk, request_id: str, partner: Partner) -> None:
+    request = desk.requests.request(request_id)
+    says = rules.silence_says(partner, _asked(desk, request), desk.now())
+    # An earlier partner's silence may have ended the waiting.
+    if says is not None and request.status is Status.AWAITING_PARTNER:
+        word = PartnerWord(partner.id, request.round, says == "approve", None, "", desk.now())
+        hear(desk, request, word, HOUSE)
 
 
 def _asked(desk: Desk, request: ReleaseRequest) -> datetime:
-    """Give the moment the partners were asked: a partner's yes must not give another one more time."""
-    return max(move.at for move in desk.requests.moves(request.id) if move.act is Act.ASK_PARTNER)
-
-
-def _hear_silence(desk: Desk, request: ReleaseRequest, partner: Partner) -> None:
-    says = rules.silence_says(partner, _asked(desk, request), desk.now())
-    if says is not None:
-        word = PartnerWord(partner.id, request.round, says == "approve", None, "", desk.now())
-        release.hear(desk, request, word, HOUSE)
+    """Give the moment the partners were asked: one partner's yes gives the others no more time."""
+    return max(step.at for step in desk.requests.moves(request.id) if step.act is Act.ASK_PARTNER)
 
 
 def expire_ended(desk: Desk) -> None:
@@ -152,7 +128,7 @@ def expire_ended(desk: Desk) -> None:
 
 def _ended(desk: Desk, request: ReleaseRequest) -> bool:
     try:
-        project_open(desk.project(request), desk.today())
+        project_open(desk.agreements.project(request.project), desk.today())
     except Refused:
         return True
     return False

@@ -1,5 +1,6 @@
 """What the release journey works with: the stores, the recorder, the checks and the packager, built by the wiring."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -7,10 +8,21 @@ from datetime import date, datetime
 from typing import Any, Protocol
 
 from enclave.agreements.store import AgreementStore
-from enclave.agreements.words import Project
 from enclave.errors import EnclaveError
-from enclave.recording import Actor, Denials, EventObject, OpenAct, Recorded, Recorder, recorded
+from enclave.people import Person
+from enclave.recording import (
+    Actor,
+    Denials,
+    EventObject,
+    OpenAct,
+    Recorded,
+    Recorder,
+    Visitor,
+    recorded,
+)
 from enclave.release.folder import ReleaseFolder
+from enclave.release.questions import Situation
+from enclave.release.rules import holds_direct_identifier
 from enclave.release.states import Act
 from enclave.release.store import ReleaseStore, Step
 from enclave.release.words import CheckVerdict, ReleaseRequest
@@ -58,12 +70,26 @@ class Desk:
     def today(self) -> date:
         return self.now().date()
 
-    def project(self, request: ReleaseRequest) -> Project:
-        return self.agreements.project(request.project)
+    def situation(self, request_id: str) -> Situation:
+        """Read everything the questions need, now. Raises `NotFound`."""
+        request = self.requests.request(request_id)
+        return Situation(
+            request=request,
+            project=self.agreements.project(request.project),
+            today=self.today(),
+            insiders=self.agreements.ever_members(request.project) | {request.author},
+            reviews=self.requests.reviews(request.id),
+            file_votes=self.requests.file_votes(request.id),
+            waivers=self.requests.waivers(request.id),
+            partners=self.agreements.partners_of(request.project),
+            partner_words=self.requests.partner_words(request.id),
+            direct_identifiers=self._direct_identifiers(request),
+        )
 
-    def insiders(self, request: ReleaseRequest) -> frozenset[str]:
-        """Everybody too near to the request to decide on it."""
-        return self.agreements.ever_members(request.project) | {request.author}
+    def _direct_identifiers(self, request: ReleaseRequest) -> bool:
+        """Tell whether the checks found one; without a report, take it that they would have."""
+        found = self.requests.check(request.id, request.round)
+        return found is None or holds_direct_identifier(json.loads(found.report))
 
     def act(
         self,
@@ -89,28 +115,35 @@ class Desk:
         )
 
     @contextmanager
-    def question(self, event: str, actor: Actor, project: str, request: str | None = None) -> Iterator[None]:
+    def question(
+        self, event: str, actor: Actor, project: str, request: ReleaseRequest | None = None
+    ) -> Iterator[None]:
         """Ask the rules; a refusal goes to the trail as a denied attempt, and to the person at once."""
+        what = EventObject("project", project) if request is None else request_object(request.id)
         try:
             yield
         except EnclaveError as refusal:
             if refusal.kind == "refused":
-                about = [EventObject("project", project)] if request is None else [request_object(request)]
-                self.denials.tell(event, refusal.code, actor=actor, objects=about, project=project)
+                self.denials.tell(event, refusal.code, actor=actor, objects=[what], project=project)
             raise
 
-    def step(
+    def ask(
         self,
-        act: Act,
+        event: str,
+        question: Callable[[Person, Situation], None],
+        visitor: Visitor,
         actor: Actor,
-        receipt: Recorded,
-        *,
-        note: str = "",
-        request: ReleaseRequest | None = None,
-    ) -> Step:
-        """Give the step a store takes; with a request, bound to the round it was decided on."""
-        number = None if request is None else request.round
-        return Step(act, actor.id, self.now(), receipt, note, number)
+        request_id: str,
+    ) -> Situation:
+        """Ask whether this person may do this to this request now; give the request as it was seen."""
+        now = self.situation(request_id)
+        with self.question(event, actor, now.request.project, now.request):
+            question(visitor.person, now)
+        return now
+
+    def step(self, act: Act, actor: Actor, receipt: Recorded, seen: ReleaseRequest, note: str = "") -> Step:
+        """Give the step a store takes, bound to the request it was decided on."""
+        return Step(act, actor.id, self.now(), receipt, note, seen)
 
 
 def request_object(request: str) -> EventObject:

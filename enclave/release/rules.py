@@ -13,6 +13,7 @@ from enclave.agreements.rules import has_role, is_active
 from enclave.agreements.words import OnSilence, Partner
 from enclave.errors import BadInput, NotFound, Refused
 from enclave.people import Person, Role
+from enclave.release.states import Status
 from enclave.release.words import (
     Choice,
     Decision,
@@ -267,27 +268,26 @@ def visible_file_votes(
 
 
 def may_waive(
-    person: Person,
-    request: ReleaseRequest,
-    waivers: Iterable[Waiver],
-    insiders: Collection[str],
-    *,
-    direct_identifiers: bool,
+    person: Person, request: ReleaseRequest, waivers: Iterable[Waiver], insiders: Collection[str]
 ) -> None:
-    """A senior steward who stands apart, once a round, and never where a direct identifier was found."""
+    """A senior steward who stands apart, once a round."""
     has_role(person, SENIORS)
     stands_apart(person, request, insiders)
-    if direct_identifiers:
-        raise Refused(
-            "direct_identifier",
-            "A direct identifier was found; no exception is possible.",
-            "Return the request so that it is taken out.",
-        )
     if person.id in standing_waivers(request, waivers, insiders):
         raise Refused(
             "already_waived",
             "You have already asked for this exception.",
             "Another senior steward must agree to it.",
+        )
+
+
+def no_direct_identifier(*, found: bool) -> None:
+    """Refuse any exception where a direct identifier was found."""
+    if found:
+        raise Refused(
+            "direct_identifier",
+            "A direct identifier was found; no exception is possible.",
+            "Return the request so that it is taken out.",
         )
 
 
@@ -335,15 +335,26 @@ def may_open(
 # --- seniors, publishers, recipients
 
 
-def may_suspend(person: Person, request: ReleaseRequest, insiders: Collection[str]) -> None:
-    """A senior steward who stands apart: may suspend, reject what is suspended, and revoke."""
+def may_hold(person: Person, request: ReleaseRequest, insiders: Collection[str]) -> None:
+    """A senior steward who stands apart: may suspend, refuse what is suspended, and revoke."""
     has_role(person, SENIORS)
     stands_apart(person, request, insiders)
 
 
+def is_suspended(request: ReleaseRequest) -> None:
+    """Refuse to refuse what is not held back: reviewers and partners reject by their words."""
+    if request.status is not Status.SUSPENDED:
+        raise Refused(
+            "not_suspended",
+            "The request is not suspended.",
+            "Suspend it first.",
+            status=request.status.value,
+        )
+
+
 def may_package(person: Person, request: ReleaseRequest, insiders: Collection[str]) -> None:
-    """A publisher or steward who stands apart."""
-    has_role(person, PACKAGERS)
+    """A publisher or steward who stands apart; what is suspended, a senior steward only."""
+    has_role(person, SENIORS if request.status is Status.SUSPENDED else PACKAGERS)
     stands_apart(person, request, insiders)
 
 

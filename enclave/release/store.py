@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import Engine, func
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
 from enclave.errors import NotFound, Refused
@@ -45,7 +46,7 @@ BETWEEN = " "
 class Step:
     """An act on a request as it is written: by whom, when, why, under which receipt, on which round.
 
-    `round` is the one the act was decided on; a request submitted anew meanwhile refuses it.
+    `seen` is the request the act was decided on; one that has moved on meanwhile refuses it.
     """
 
     act: Act
@@ -53,7 +54,12 @@ class Step:
     at: datetime
     receipt: Receipt
     note: str = ""
-    round: int | None = None
+    seen: ReleaseRequest | None = None
+
+    @property
+    def round(self) -> int:
+        """The round the act is about."""
+        return 0 if self.seen is None else self.seen.round
 
 
 class ReleaseStore:
@@ -153,9 +159,9 @@ class ReleaseStore:
         values = {"round": check.round, "verdict": check.verdict, "report": check.report}
         return self._move_with(request, CheckLine, values, step)
 
-    def add_file_vote(self, request: str, vote: FileVote, receipt: Receipt) -> None:
-        """Keep a vote on a file; it moves nothing until the review is complete."""
-        require(receipt, "release.review", f"request:{request}")
+    def add_file_vote(self, seen: ReleaseRequest, vote: FileVote, receipt: Receipt) -> None:
+        """Keep a vote on a file of the request as it was seen; it moves nothing until the review is complete."""
+        require(receipt, "release.review", f"request:{seen.id}")
         values = {
             "reviewer": vote.reviewer,
             "round": vote.round,
@@ -164,8 +170,8 @@ class ReleaseStore:
             "note": vote.note,
         }
         with writing(self._engine) as session:
-            _same_round(_load(session, request), vote.round)
-            _add(session, FileVoteLine, request, vote.at, receipt, values)
+            _unmoved(_load(session, seen.id), seen)
+            _add(session, FileVoteLine, seen.id, vote.at, receipt, values)
 
     def add_review(self, request: str, choice: Choice, files: frozenset[str], step: Step) -> ReleaseRequest:
         """Keep a complete review; one a person and round, for ever."""
@@ -224,15 +230,16 @@ def _take(session: Session, request: str, step: Step) -> None:
     """Ask the table under the write lock, so that of two acts at once the second sees the first."""
     require(step.receipt, EVENTS[step.act], f"request:{request}")
     now = _load(session, request)
-    _same_round(now, step.round)
+    _unmoved(now, step.seen)
     _add_step(session, request, now.status, after(now.status, step.act, now.left), step)
 
 
-def _same_round(now: ReleaseRequest, decided_on: int | None) -> None:
-    if decided_on not in (None, now.round):
+def _unmoved(now: ReleaseRequest, seen: ReleaseRequest | None) -> None:
+    """Refuse what was decided on another state, another round or other bytes than there are now."""
+    if seen is not None and (now.status, now.round, now.hashes) != (seen.status, seen.round, seen.hashes):
         raise Refused(
             "request_changed",
-            "The request was submitted anew while you decided.",
+            "The request has moved on while you decided.",
             "Open it again.",
             request=now.id,
         )
@@ -271,7 +278,12 @@ def _add(
             **values,
         )
     )
-    session.flush()
+    try:
+        session.flush()
+    except IntegrityError as twice:
+        raise Refused(
+            "already_said", "The same was said meanwhile.", "Open the request again.", request=request
+        ) from twice
 
 
 def _edition(session: Session, request: str) -> int:
