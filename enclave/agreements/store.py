@@ -307,6 +307,11 @@ class AgreementStore:
             allows=_join(agreement.allows),
         )
 
+    def datasets_of(self, project: str) -> tuple[Dataset, ...]:
+        """The datasets the project has ever been allowed to use."""
+        ids = {agreement.dataset for agreement in self.agreements(project)}
+        return tuple(dataset for dataset in self.datasets() if dataset.id in ids)
+
     def partners_of(self, project: str) -> tuple[Partner, ...]:
         """The partners whose data the project has ever been allowed to use: each may have a veto."""
         ids = {agreement.partner for agreement in self.agreements(project)}

@@ -18,6 +18,7 @@ from enclave.people import Role
 from enclave.recording import Actor, OpenAct, Recorded, Visitor
 from enclave.release import questions, rules
 from enclave.release.desk import HOUSE, Desk, about, request_object
+from enclave.release.packaging import Approval
 from enclave.release.states import Act, Status, after
 from enclave.release.words import (
     Check,
@@ -140,8 +141,9 @@ def run_checks(desk: Desk, request: ReleaseRequest, act: OpenAct) -> ReleaseRequ
             file.name: desk.folder.get(request.id, file.sha256, act.receipt) for file in request.files
         }
         report = desk.check_files(request.project, contents)
-        act.reason = report.verdict
-        found = Check(request.round, report.verdict, json.dumps(report.to_json()), desk.now())
+        told = report.to_json()
+        act.reason, act.closing["policy"] = report.verdict, told["policy"]
+        found = Check(request.round, report.verdict, json.dumps(told), desk.now())
         what = Act.BLOCK if report.verdict == "fail" else Act.PASS
         return desk.requests.add_check(request.id, found, desk.step(what, HOUSE, act.receipt, request))
 
@@ -184,7 +186,7 @@ def _vote_on_file(desk: Desk, request: ReleaseRequest, reviewer: Actor, given: F
 def _review(desk: Desk, request: ReleaseRequest, reviewer: Actor, whole: Choice) -> ReleaseRequest:
     with desk.act("release.review", request, reviewer, reason=whole.value) as act:
         step = desk.step(Act.REVIEW, reviewer, act.receipt, request)
-        desk.requests.add_review(request.id, whole, request.hashes, step)
+        desk.requests.add_review(request.id, reviewer.role, whole, request.hashes, step)
     return decide(desk, request.id)
 
 
@@ -258,7 +260,7 @@ def package(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
     """A publisher or steward has an approved request sealed, signed and let out."""
     publisher = visitor.acting_as(Role.PUBLISHER, Role.SENIOR_STEWARD, Role.STEWARD)
     now = desk.ask("release.package", questions.may_package, visitor, publisher, request_id)
-    with desk.act("release.package", now.request, publisher) as act:
+    with desk.act("release.package", now.request, publisher, files=now.request.leaving) as act:
         step = desk.step(Act.PACKAGE, publisher, act.receipt, now.request)
         return let_out(desk, desk.requests.move(request_id, step), publisher, act)
 
@@ -266,18 +268,32 @@ def package(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
 def let_out(desk: Desk, request: ReleaseRequest, publisher: Actor, act: OpenAct) -> ReleaseRequest:
     """Bag the outputs, have the bag in the trail, seal it, and only then call the request released."""
     with or_failed(desk, request):
-        now = desk.situation(request.id)
-        approved_by = rules.fit_to_leave(now.request, now.reviews, now.insiders)
+        approval = _approval(desk, request)
         files = {file.name: desk.folder.get(request.id, file.sha256, act.receipt) for file in request.outputs}
-        bag = desk.packager.bag(request, files, approved_by)
+        bag = desk.packager.bag(approval, files, desk.now())
         entered = _enter(desk, request, publisher, act.receipt, bag.tagmanifest_sha256)
         sealed = desk.packager.seal(bag, entered)
         digest = desk.folder.put_package(request.id, sealed, act.receipt)
-        act.closing["release"] = about(request, artefact_sha256=bag.tagmanifest_sha256)
+        act.closing["release"] = about(request, request.leaving, artefact_sha256=bag.tagmanifest_sha256)
         act.closing["counts"] = {"bytes": len(sealed)}
         done = Package(digest, len(sealed), bag.tagmanifest_sha256)
         step = desk.step(Act.DELIVER, publisher, act.receipt, request)
         return desk.requests.add_package(request.id, done, step)
+
+
+def _approval(desk: Desk, request: ReleaseRequest) -> Approval:
+    """Gather what was decided; that two approve these bytes is asked anew at this moment."""
+    now = desk.situation(request.id)
+    check = desk.requests.check(request.id, request.round)
+    if check is None:
+        raise Damaged("check_missing", "The request was never checked.", "Restore the house from a backup.")
+    return Approval(
+        request=request,
+        approved_by=rules.fit_to_leave(now.request, now.reviews, now.insiders),
+        moves=desk.requests.moves(request.id),
+        check=check,
+        datasets=desk.agreements.datasets_of(request.project),
+    )
 
 
 def _enter(
@@ -291,7 +307,7 @@ def _enter(
         project=request.project,
         corr=intent.corr,
         reason="artefact",
-        release=about(request, artefact_sha256=artefact),
+        release=about(request, request.leaving, artefact_sha256=artefact),
     )
 
 
@@ -299,7 +315,7 @@ def download(desk: Desk, visitor: Visitor, request_id: str) -> bytes:
     """A member of the project, or a publisher, takes the package out."""
     recipient = visitor.acting_as(Role.RESEARCHER, Role.PROJECT_LEAD, Role.PUBLISHER)
     request = desk.ask("release.download", questions.may_download, visitor, recipient, request_id).request
-    with desk.act("release.download", request, recipient) as act:
+    with desk.act("release.download", request, recipient, files=request.leaving) as act:
         desk.requests.move(request.id, desk.step(Act.DOWNLOAD, recipient, act.receipt, request))
         content = desk.folder.get_package(request.id, _sealed(request).sha256, act.receipt)
         act.closing["counts"] = {"bytes": len(content)}

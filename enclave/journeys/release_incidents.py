@@ -80,7 +80,8 @@ def retry(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
     checking = desk.requests.request(request_id).left is Status.CHECKING
     event = "release.check" if checking else "release.package"
     request = desk.ask(event, questions.may_retry, visitor, operator, request_id).request
-    with desk.act(event, request, operator, reason="retry") as act:
+    files = request.hashes if checking else request.leaving
+    with desk.act(event, request, operator, files=files, reason="retry") as act:
         step = desk.step(Act.RETRY, operator, act.receipt, request)
         at_work = desk.requests.move(request.id, step)
         return run_checks(desk, at_work, act) if checking else let_out(desk, at_work, operator, act)

@@ -1,7 +1,7 @@
 """What the release journey works with: the stores, the recorder, the checks and the packager, built by the wiring."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,6 +21,7 @@ from enclave.recording import (
     recorded,
 )
 from enclave.release.folder import ReleaseFolder
+from enclave.release.packaging import Packager
 from enclave.release.questions import Situation
 from enclave.release.rules import holds_direct_identifier
 from enclave.release.states import Act
@@ -37,21 +38,6 @@ class CheckReport(Protocol):
     def verdict(self) -> CheckVerdict: ...
 
     def to_json(self) -> dict[str, Any]: ...
-
-
-class Bag(Protocol):
-    """A package before it is signed; the hash of its tag manifest stands for all of it."""
-
-    @property
-    def tagmanifest_sha256(self) -> str: ...
-
-
-class Packager(Protocol):
-    """Builds the package in two steps: what is signed must be in the trail first."""
-
-    def bag(self, request: ReleaseRequest, files: Mapping[str, bytes], approved_by: Sequence[str]) -> Bag: ...
-
-    def seal(self, bag: Bag, receipt: Recorded) -> bytes: ...
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 The house asks the person question here and the object question in `states`; neither asks the other's.
 """
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +23,7 @@ from enclave.release.words import (
     Verdict,
     Waiver,
 )
+from vault.file_names import check_file_names
 
 # Two checkers who do not see each other's word: "four eyes" of the Handbook on Statistical Disclosure
 # Control for Outputs (SDAP, 2019) and of OpenSAFELY's release process.
@@ -32,13 +31,12 @@ REVIEWERS_NEEDED = 2
 SENIORS_NEEDED = 2
 
 # The checks of `anonymisation.disclosure` whose failure no exception lifts.
-DIRECT_IDENTIFIER_CHECKS = frozenset({"direct_identifier"})
+DIRECT_IDENTIFIER_CHECKS = frozenset({"identifiers"})
 
 # One event of the trail names every file of a request by its hash, and has a size of its own.
 MOST_FILES = 64
 LARGEST_FILE = 32 * 1024 * 1024
 LARGEST_REQUEST = 128 * 1024 * 1024
-NAME = re.compile(r"\w[\w .,()+-]{0,98}\w|\w")
 
 STEWARDS = frozenset({Role.STEWARD, Role.SENIOR_STEWARD})
 SENIORS = frozenset({Role.SENIOR_STEWARD})
@@ -57,15 +55,28 @@ def is_author(person: Person, request: ReleaseRequest) -> None:
 
 
 def fit_to_ask(files: Sequence[OutputFile]) -> None:
-    """Refuse a set of files that is empty, too large, or not named and distinguished as a package needs."""
+    """Refuse a set of files that is empty, too large, or not named and distinguished as a package needs.
+
+    Raises `BadInput`, and the vault's own error for a name no package takes.
+    """
     if not any(not file.supporting for file in files):
         raise BadInput("no_files", "A request names at least one file to let out.", "Add a file.")
     if len(files) > MOST_FILES:
         raise BadInput(
             "too_many_files", f"A request has at most {MOST_FILES} files.", "Split it.", most=MOST_FILES
         )
-    for file in files:
-        _fit_file(file)
+    check_file_names(file.name for file in files)
+    _all_small_enough(files)
+    # A vote is for bytes: the same bytes twice would be one vote for two files.
+    if len({file.sha256 for file in files}) < len(files):
+        raise BadInput("file_twice", "Two files of the request hold the same bytes.", "Keep one of them.")
+
+
+def _all_small_enough(files: Sequence[OutputFile]) -> None:
+    if max(file.bytes for file in files) > LARGEST_FILE:
+        raise BadInput(
+            "file_too_large", f"A file has at most {LARGEST_FILE} bytes.", "Reduce it.", most=LARGEST_FILE
+        )
     if sum(file.bytes for file in files) > LARGEST_REQUEST:
         raise BadInput(
             "request_too_large",
@@ -73,29 +84,6 @@ def fit_to_ask(files: Sequence[OutputFile]) -> None:
             "Split it.",
             most=LARGEST_REQUEST,
         )
-    # Two names that differ by case only are one file on a recipient's disk.
-    _all_different("file_name_twice", (file.name.casefold() for file in files))
-    # A vote is for bytes: the same bytes twice would be one vote for two files.
-    _all_different("file_twice", (file.sha256 for file in files))
-
-
-def _fit_file(file: OutputFile) -> None:
-    if not NAME.fullmatch(file.name) or unicodedata.normalize("NFC", file.name) != file.name:
-        raise BadInput(
-            "file_name_unfit",
-            "A file name has letters, digits, spaces and . , ( ) + - _ only, no folder, at most 100 characters.",
-            "Rename the file.",
-        )
-    if file.bytes > LARGEST_FILE:
-        raise BadInput(
-            "file_too_large", f"A file has at most {LARGEST_FILE} bytes.", "Reduce it.", most=LARGEST_FILE
-        )
-
-
-def _all_different(code: str, values: Iterable[str]) -> None:
-    listed = list(values)
-    if len(set(listed)) != len(listed):
-        raise BadInput(code, "Two files of the request are the same.", "Keep one of them.")
 
 
 # --- reviewers
@@ -227,9 +215,9 @@ def verdict(request: ReleaseRequest, reviews: Iterable[Review], insiders: Collec
 
 
 def fit_to_leave(
-    request: ReleaseRequest, reviews: Iterable[Review], insiders: Collection[str]
-) -> tuple[str, ...]:
-    """Give the two who approved exactly these bytes. Raises `Refused("not_approved_by_two")`.
+    request: ReleaseRequest, reviews: Sequence[Review], insiders: Collection[str]
+) -> tuple[Review, ...]:
+    """Give the reviews of those who approved exactly these bytes. Raises `Refused("not_approved_by_two")`.
 
     Asked again at the moment of packaging: who has joined the project since does not count any more.
     """
@@ -241,7 +229,7 @@ def fit_to_leave(
             "These bytes are not approved by two people who stand apart from the project.",
             "Suspend it, or let its author withdraw it and ask anew.",
         )
-    return tuple(review.reviewer for review in approved)
+    return tuple(approved)
 
 
 def both_have_spoken(reviews: Sequence[Review]) -> bool:

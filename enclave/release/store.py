@@ -173,10 +173,13 @@ class ReleaseStore:
             _unmoved(_load(session, seen.id), seen)
             _add(session, FileVoteLine, seen.id, vote.at, receipt, values)
 
-    def add_review(self, request: str, choice: Choice, files: frozenset[str], step: Step) -> ReleaseRequest:
+    def add_review(
+        self, request: str, role: str, choice: Choice, files: frozenset[str], step: Step
+    ) -> ReleaseRequest:
         """Keep a complete review; one a person and round, for ever."""
         values = {
             "reviewer": step.actor,
+            "role": role,
             "round": step.round,
             "choice": choice.value,
             "files": BETWEEN.join(sorted(files)),
@@ -382,6 +385,7 @@ def _move(line: MoveLine) -> Move:
 def _review(line: ReviewLine) -> Review:
     return Review(
         reviewer=line.reviewer,
+        role=line.role,
         round=line.round,
         choice=Choice(line.choice),
         files=frozenset(line.files.split()),

@@ -64,6 +64,7 @@ class ReviewLine(AboutRequest, table=True):
     __tablename__ = "release_review"
     __table_args__ = (UniqueConstraint("request", "round", "reviewer"),)
     reviewer: str
+    role: str
     round: int
     choice: str
     files: str

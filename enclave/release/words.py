@@ -46,6 +46,7 @@ class Review:
     """A reviewer has spoken on every file of a round; from here on it cannot be changed."""
 
     reviewer: str
+    role: str
     round: int
     choice: Choice
     files: frozenset[str]
@@ -147,6 +148,11 @@ class ReleaseRequest:
     def outputs(self) -> tuple[OutputFile, ...]:
         """The files that would leave."""
         return tuple(file for file in self.files if not file.supporting)
+
+    @property
+    def leaving(self) -> frozenset[str]:
+        """The SHA-256 of the files that would leave."""
+        return frozenset(file.sha256 for file in self.outputs)
 
     @property
     def hashes(self) -> frozenset[str]:
