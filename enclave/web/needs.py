@@ -15,8 +15,13 @@ from enclave.people import Person
 Json = dict[str, Any]
 Verdict = Literal["pass", "review", "fail"]
 Choice = Literal["approve", "return", "reject"]
-# What a page may offer on a request; which of them apply to whom is the house's to say (`RequestSheet.may`).
-Move = Literal["submit", "withdraw", "view", "vote", "return", "except", "partner", "package", "download"]
+# A step of a request's life that a person takes with a click; which of them apply to whom, now, is the house's
+# to say (`RequestSheet.may`). "except" is a senior steward's reasoned exception to a block; "agree" and "veto"
+# are a partner delegate's.
+Move = Literal[
+    "submit", "withdraw", "return", "except", "agree", "veto", "suspend", "reject", "package", "revoke"
+]
+May = Move | Literal["vote", "open", "download"]
 Channel = Literal["page", "websocket", "api", "download"]
 
 
@@ -49,10 +54,11 @@ class Holder:
 
 @dataclass(frozen=True)
 class FileIn:
-    """A file handed in: a plain name without folders, and its bytes."""
+    """A file handed in: a plain name without folders, and its bytes. A supporting file stays inside."""
 
     name: str
     content: bytes = field(repr=False)
+    supporting: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ class FileSheet:
     sha256: str
     bytes: int
     verdict: Verdict | None
+    supporting: bool = False
     findings: Sequence[Finding] = ()
     votes: Sequence[Vote] = ()
     votes_cast: int = 0
@@ -153,7 +160,7 @@ class RequestSheet:
     line: RequestLine
     purpose: str
     files: Sequence[FileSheet]
-    may: frozenset[Move]
+    may: frozenset[May]
     policy: str = ""
     exception_votes: int = 0
     package_sha256: str = ""
@@ -164,7 +171,6 @@ class Download:
     """Bytes on their way out, as an attachment."""
 
     name: str
-    media_type: str
     chunks: Iterable[bytes] = field(repr=False)
 
 
@@ -296,14 +302,6 @@ class Releases(Protocol):
         """Make a draft and give its id."""
         ...
 
-    def submit(self, person: Person, request: str) -> None:
-        """Submit and have it checked."""
-        ...
-
-    def withdraw(self, person: Person, request: str) -> None:
-        """Take it back."""
-        ...
-
     def own_requests(self, person: Person, project: str | None = None) -> Sequence[RequestLine]:
         """List the person's own requests, newest first."""
         ...
@@ -324,20 +322,8 @@ class Releases(Protocol):
         """Vote on exactly these bytes. Raises Refused when they changed or the person may not."""
         ...
 
-    def send_back(self, person: Person, request: str, reason: str) -> None:
-        """Return it to its author with a reason."""
-        ...
-
-    def except_block(self, person: Person, request: str, reason: str) -> None:
-        """Give one of the two senior stewards' reasoned exceptions to a block."""
-        ...
-
-    def partner_decision(self, person: Person, request: str, *, agrees: bool, reason: str) -> None:
-        """Say the partner's yes or veto."""
-        ...
-
-    def package(self, person: Person, request: str) -> None:
-        """Seal an approved request."""
+    def move(self, person: Person, request: str, move: Move, reason: str) -> None:
+        """Take one step of the request's life. Raises Refused, or BadInput where a reason is missing."""
         ...
 
     def download(self, person: Person, request: str) -> Download:

@@ -11,28 +11,25 @@ from .answer import Answer, Price
 from .budget import Budget, budget
 from .dataset import Dataset, dataset, datasets
 from .errors import EnclaveError, NoSuchColumn, WrongType
-from .expression import Column, Expression, col
+from .expression import Case, Column, Expression, col, when
 from .files import Checks, Request, check, request, requests, submit
 from .language import language
 from .question import Question, Selection
 from .statistics import (
     Statistic,
     count,
-    histogram,
     mean,
-    median,
     n_distinct,
     n_unique,
     patients,
-    quantile,
     sum,  # noqa: A004 - `enclave.sum` is what everybody types
     units,
-    variance,
 )
 
 __all__ = [
     "Answer",
     "Budget",
+    "Case",
     "Checks",
     "Column",
     "Dataset",
@@ -51,18 +48,15 @@ __all__ = [
     "count",
     "dataset",
     "datasets",
-    "histogram",
     "language",
     "mean",
-    "median",
     "n_distinct",
     "n_unique",
     "patients",
-    "quantile",
     "request",
     "requests",
     "submit",
     "sum",
     "units",
-    "variance",
+    "when",
 ]

@@ -71,13 +71,13 @@ class Expression:
     def is_in(self, values: Iterable[Value]) -> Expression:
         """Test whether the value is one of these (`isin` is the same)."""
         listed = list(values)
-        return Expression(["in", self.wire, *(self._checked(value) for value in listed)])
+        return Expression(["in", self.wire, [self._checked(value) for value in listed]])
 
     isin = is_in
 
     def between(self, low: Value, high: Value) -> Expression:
         """Test for `low` to `high`, both included (`is_between` is the same)."""
-        return (self >= low) & (self <= high)
+        return Expression(["between", self.wire, self._checked(low), self._checked(high)])
 
     is_between = between
 
@@ -86,6 +86,20 @@ class Expression:
         return Expression(["is_null", self.wire])
 
     isna = is_null
+
+    def year(self) -> Expression:
+        """Take the year of a date."""
+        return Expression(["year", self.wire])
+
+    def month(self) -> Expression:
+        """Take the month of a date."""
+        return Expression(["month", self.wire])
+
+    def bins(self, edges: Iterable[Value]) -> Expression:
+        """Cut numbers or dates at these edges (`cut` is the same); name the result, then group by it."""
+        return Expression(["bins", self.wire, [as_wire(edge) for edge in edges]])
+
+    cut = bins
 
     def __bool__(self) -> bool:
         raise not_a_truth(self)
@@ -194,11 +208,11 @@ def as_wire(value: object) -> Wire:
     if isinstance(value, Expression):
         return value.wire
     if isinstance(value, bool | int | str):
-        return ["value", value]
+        return value
     if isinstance(value, float | Decimal):
-        return ["value", decimal_text(value)]
+        return decimal_text(value)
     if isinstance(value, date):
-        return ["value", value.isoformat()]
+        return value.isoformat()
     raise WrongType(
         "not_a_value",
         say(
@@ -222,28 +236,56 @@ def col(name: str) -> Expression:
     return Expression(["col", name])
 
 
+@dataclass(frozen=True)
+class Case:
+    """`when(condition, value)`, more `.when(...)`, closed by `.otherwise(value)`: a recode row by row."""
+
+    branches: tuple[tuple[Wire, Wire], ...] = ()
+
+    def when(self, condition: Expression, value: Value) -> Case:
+        """Give this value where the condition holds and no earlier one did."""
+        return Case((*self.branches, (condition.wire, as_wire(value))))
+
+    def otherwise(self, value: Value | None = None) -> Expression:
+        """Give this value everywhere else."""
+        last = None if value is None else as_wire(value)
+        return Expression(["case", *([*branch] for branch in self.branches), last])
+
+
+def when(condition: Expression, value: Value) -> Case:
+    """Start a recode: `when(ds.age < 18, "child").otherwise("adult")`."""
+    return Case().when(condition, value)
+
+
 def column_names(wire: Wire) -> list[str]:
     """List the columns an expression reads."""
-    operator, *parts = wire
-    if operator == "col":
-        return [str(parts[0])]
-    if operator == "value":
+    if not isinstance(wire, list):
         return []
-    return [name for part in parts for name in column_names(part)]
+    if wire and wire[0] == "col":
+        return [str(wire[1])]
+    return [name for part in wire for name in column_names(part)]
 
 
 def text(wire: Wire) -> str:
     """Write an expression the way it was typed."""
+    if not isinstance(wire, list):
+        return repr(wire)
     operator, *parts = wire
     if operator == "col":
         return str(parts[0])
-    if operator == "value":
-        return repr(parts[0])
     if operator == "not":
-        return f"~({text(parts[0])})"
-    if operator == "is_null":
-        return f"{text(parts[0])}.is_null()"
-    if operator == "in":
-        return f"{text(parts[0])}.is_in([{', '.join(text(part) for part in parts[1:])}])"
-    sign = {"and": "&", "or": "|"}.get(operator, operator)
-    return "(" + f" {sign} ".join(text(part) for part in parts) + ")"
+        return f"~{text(parts[0])}"
+    if operator in _INFIX:
+        return "(" + f" {_INFIX[operator]} ".join(text(part) for part in parts) + ")"
+    if operator == "case":
+        return (
+            "when("
+            + ", ".join(f"{text(part[0])}, {part[1]!r}" for part in parts[:-1])
+            + f").otherwise({parts[-1]!r})"
+        )
+    subject, *more = parts
+    return f"{text(subject)}.{_METHOD.get(operator, operator)}({', '.join(repr(part) for part in more)})"
+
+
+_INFIX = {"and": "&", "or": "|"} | {sign: sign for sign in ("==", "!=", "<", "<=", ">", ">=", "+", "-", "*")}
+_METHOD = {"in": "is_in"}

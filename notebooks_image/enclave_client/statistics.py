@@ -1,14 +1,16 @@
 """What may be asked about a group: each statistic names a column and the bounds its values are clipped to."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from .errors import WrongType
-from .expression import Column, Value, as_wire, decimal_text
+from .expression import Column, as_wire
 from .language import say
 
 Number = int | float | Decimal
+LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -20,67 +22,40 @@ class Statistic:
     column: str | None = None
     low: Number | None = None
     high: Number | None = None
-    more: tuple[tuple[str, Any], ...] = ()
 
     def alias(self, name: str) -> "Statistic":
         """Give the figure another name in the answer."""
-        return Statistic(self.stat, name, self.column, self.low, self.high, self.more)
+        return replace(self, name=name)
 
     def wire(self) -> dict[str, Any]:
-        """Give the JSON form of one `ask` entry."""
-        entry: dict[str, Any] = {"name": self.name, "stat": self.stat}
-        if self.column is not None:
-            entry["column"] = self.column
-        if self.low is not None and self.high is not None:
-            entry["low"], entry["high"] = number_wire(self.low), number_wire(self.high)
-        return entry | dict(self.more)
+        """Give the JSON form of one `ask` entry; what was not said is left to the declared bounds."""
+        given = {"column": self.column, "low": self.low, "high": self.high}
+        return {"name": self.name, "stat": self.stat} | {
+            key: as_wire(value) for key, value in given.items() if value is not None
+        }
 
 
-def count() -> Statistic:
-    """Count rows."""
-    return Statistic("count", "count")
+def count(column: Column | str | None = None) -> Statistic:
+    """Count rows; with a column, the rows where it was recorded."""
+    return Statistic("count", "count") if column is None else _of("count", column)
 
 
 def units() -> Statistic:
     """Count distinct privacy units, usually patients."""
-    return Statistic("distinct", "units")
+    return Statistic("units", "units")
 
 
 n_distinct = n_unique = patients = units
 
 
-def sum(column: Column | str, low: Number, high: Number) -> Statistic:  # noqa: A001 - the name every library uses
-    """Sum a column whose values are clipped to [low, high]."""
-    return _bounded("sum", column, low, high)
+def sum(column: Column | str, low: Number | None = None, high: Number | None = None) -> Statistic:  # noqa: A001 - the name every library uses
+    """Sum a column whose values are clipped to [low, high], its declared bounds unless given."""
+    return _of("sum", column, low, high)
 
 
-def mean(column: Column | str, low: Number, high: Number) -> Statistic:
-    """Average a column whose values are clipped to [low, high]."""
-    return _bounded("mean", column, low, high)
-
-
-def variance(column: Column | str, low: Number, high: Number) -> Statistic:
-    """Variance of a column whose values are clipped to [low, high]."""
-    return _bounded("variance", column, low, high)
-
-
-def quantile(column: Column | str, q: Number, low: Number, high: Number) -> Statistic:
-    """Quantile of order q (0.5 is the median) of a column between low and high."""
-    name = column_name(column)
-    return Statistic("quantile", f"q{decimal_text(q)}_{name}", name, low, high, (("q", decimal_text(q)),))
-
-
-def median(column: Column | str, low: Number, high: Number) -> Statistic:
-    """Median of a column between low and high."""
-    return quantile(column, 0.5, low, high).alias(f"median_{column_name(column)}")
-
-
-def histogram(column: Column | str, edges: list[Number]) -> Statistic:
-    """Count between consecutive edges, edges[0] included, the last edge excluded."""
-    name = column_name(column)
-    return Statistic(
-        "histogram", f"histogram_{name}", name, more=(("edges", tuple(number_wire(edge) for edge in edges)),)
-    )
+def mean(column: Column | str, low: Number | None = None, high: Number | None = None) -> Statistic:
+    """Average a column whose values are clipped to [low, high], its declared bounds unless given."""
+    return _of("mean", column, low, high)
 
 
 def column_name(column: object) -> str:
@@ -99,12 +74,11 @@ def column_name(column: object) -> str:
     )
 
 
-def number_wire(value: Value) -> int | str:
-    """Ints stay ints; anything else travels as a decimal string."""
-    wire: int | str = as_wire(value)[1]
-    return wire
-
-
-def _bounded(stat: str, column: Column | str, low: Number, high: Number) -> Statistic:
+def _of(stat: str, column: Column | str, low: Number | None = None, high: Number | None = None) -> Statistic:
     name = column_name(column)
-    return Statistic(stat, f"{stat}_{name}", name, low, high)
+    return Statistic(stat, _figure_name(f"{stat}_{name}"), name, low, high)
+
+
+def _figure_name(text: str) -> str:
+    """Bring a column's name into the letters an answer's names may have."""
+    return re.sub(r"[^a-z0-9_]", "_", text.lower())[:LONGEST_NAME]

@@ -1,0 +1,124 @@
+"""The auditor's pages: verify now, search, follow one correlation, take everything away."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+import orjson
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from enclave.errors import BadInput
+from enclave.messages import PARIS
+from enclave.web import guard
+from enclave.web.api import TheHouse
+from enclave.web.attachments import attachment
+from enclave.web.needs import TrailQuery
+from enclave.web.render import page
+from enclave.web.visitor import Acting, Arriving
+
+LONGEST_FIELD = 80
+Text = Annotated[str, Query(max_length=LONGEST_FIELD)]
+
+routes = APIRouter(prefix="/audit")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the search form holds, as typed; days are Paris days."""
+
+    person: str = ""
+    project: str = ""
+    type: str = ""
+    object: str = ""
+    corr: str = ""
+    first: str = ""
+    last: str = ""
+
+    @property
+    def query(self) -> TrailQuery:
+        """Read the form; the last day counts whole."""
+        before = _midnight(self.last)
+        return TrailQuery(
+            person=self.person.strip(),
+            project=self.project.strip(),
+            type=self.type.strip(),
+            object=self.object.strip(),
+            corr=self.corr.strip(),
+            after=_midnight(self.first),
+            before=None if before is None else before + timedelta(days=1),
+        )
+
+    @property
+    def address(self) -> str:
+        """The form as a query string."""
+        return urlencode({name: value for name, value in self.__dict__.items() if value})
+
+
+@routes.get("")
+def audit(house: TheHouse, visitor: Arriving) -> Response:
+    """Show the checkpoint and the search form."""
+    return page(
+        visitor, "audit.html", checkpoint=house.checkpoint(visitor.person), asked=Asked(), report=None
+    )
+
+
+@routes.post("/verify")
+def verify(house: TheHouse, visitor: Acting) -> Response:
+    """Verify the trail now and say the two verdicts."""
+    report = house.verify_trail(visitor.person)
+    checkpoint = house.checkpoint(visitor.person)
+    return page(visitor, "audit.html", checkpoint=checkpoint, asked=Asked(), report=report)
+
+
+@routes.get("/search")
+def search(
+    request: Request,
+    house: TheHouse,
+    visitor: Arriving,
+    person: Text = "",
+    project: Text = "",
+    type: Text = "",  # noqa: A002 - the event's own word
+    object: Text = "",  # noqa: A002
+    corr: Text = "",
+    first: Text = "",
+    last: Text = "",
+) -> Response:
+    """Search, which is itself recorded; a link from another site only fills the form."""
+    asked = Asked(person, project, type, object, corr, first, last)
+    if guard.came_from_elsewhere(request.headers):
+        checkpoint = house.checkpoint(visitor.person)
+        return page(visitor, "audit.html", checkpoint=checkpoint, asked=asked, report=None)
+    found = house.search_trail(visitor.person, asked.query)
+    return page(visitor, "audit_search.html", asked=asked, found=found)
+
+
+@routes.get("/events/{identifier}")
+def event(house: TheHouse, visitor: Arriving, identifier: str) -> Response:
+    """Show one event, its hash, and the proof that it is in the tree."""
+    found, proof = house.event(visitor.person, identifier)
+    written = orjson.dumps(found.event, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
+    return page(visitor, "audit_event.html", found=found, written=written, proof=proof)
+
+
+@routes.get("/checkpoint")
+def checkpoint(house: TheHouse, visitor: Arriving) -> Response:
+    """Give the signed checkpoint as text (C2SP signed note)."""
+    return PlainTextResponse(house.checkpoint(visitor.person))
+
+
+@routes.post("/export")
+def export(house: TheHouse, visitor: Acting) -> Response:
+    """Hand over what an outsider needs to verify."""
+    return attachment(house.export_trail(visitor.person))
+
+
+def _midnight(day: str) -> datetime | None:
+    if not day:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day), time(), tzinfo=PARIS)
+    except ValueError:
+        raise BadInput("date_unreadable", "A date is written 2026-11-25.", "Correct the date.") from None
