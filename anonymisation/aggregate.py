@@ -75,7 +75,14 @@ def rows(plan: Plan, part: pl.LazyFrame) -> pl.DataFrame:
         frame = frame.filter(plan.where)
     values = [expr.alias(VALUE_PREFIX + name) for name, expr in plan.values.items()]
     chosen = frame.select(pl.col(UNIT), group_code(plan).alias(CODE), *values)
-    return chosen.filter(pl.col(CODE).is_not_null()).collect() if plan.keys else chosen.collect()
+    try:
+        return chosen.filter(pl.col(CODE).is_not_null()).collect()
+    except pl.exceptions.PolarsError:  # its message may hold a value, so it goes no further
+        raise Damaged(
+            "shelf_mismatch",
+            "The stored columns are not those declared.",
+            "Ingest the dataset version again.",
+        ) from None
 
 
 def group_code(plan: Plan) -> pl.Expr:

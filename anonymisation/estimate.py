@@ -117,8 +117,8 @@ def _spread(squares: Noisy) -> float:
 
 def _unscaled(number: float, digits: int) -> int | float:
     whole = round(number)
-    return whole if digits == 0 else whole / 10**digits
+    return whole if digits == 0 else whole / 10.0**digits
 
 
 def _rounded(number: float, digits: int) -> float:
-    return round(number / 10**digits, digits + MEAN_DECIMALS)
+    return round(number / 10.0**digits, digits + MEAN_DECIMALS)

@@ -114,9 +114,10 @@ def _value(raw: object) -> Tree | Literal_:
 
 
 def _operand(raw: object, *, first: bool) -> Tree | Literal_:
-    if isinstance(raw, str) and first:
+    decimal = isinstance(raw, str) and DECIMAL.fullmatch(raw)  # no column name looks like a number
+    if isinstance(raw, str) and first and not decimal:
         return ("col", name(raw))
-    if isinstance(raw, bool) or (isinstance(raw, str) and not DECIMAL.fullmatch(raw)):
+    if isinstance(raw, bool) or (isinstance(raw, str) and not decimal):
         raise BadQuestion(
             "arithmetic_operand",
             "Arithmetic takes numbers and numeric columns.",

@@ -19,7 +19,7 @@ Expression = Annotated[tuple[Any, ...], BeforeValidator(expressions.normal)]
 Bound = Annotated[
     str,
     BeforeValidator(lambda raw: str(raw) if type(raw) is int else raw),
-    Field(pattern=expressions.DECIMAL.pattern),
+    Field(pattern=f"^{expressions.DECIMAL.pattern}$"),
 ]
 
 

@@ -146,17 +146,27 @@ def clipped(number: Number) -> pl.Expr:
 
 
 def _read_category(column: Column) -> Label:
-    domain = column.domain
-    if not domain or len(set(domain)) < len(domain):
-        raise Damaged("policy_damaged", f"Column {column.name} has no proper domain.", column=column.name)
+    domain = _domain(column)
     codes = pl.col(column.name).cast(pl.Enum(list(domain)), strict=False).to_physical()
     return Label(codes.cast(pl.UInt32), domain)
+
+
+def _domain(column: Column) -> tuple[str, ...]:
+    if not column.domain or len(set(column.domain)) < len(column.domain):
+        raise _bad_domain(column)
+    return column.domain
+
+
+def _bad_domain(column: Column) -> Damaged:
+    return Damaged("policy_damaged", f"Column {column.name} has no proper domain.", column=column.name)
 
 
 def _read_integer(column: Column) -> Number:
     expr = pl.col(column.name).cast(pl.Int64, strict=False)
     if column.domain is not None:
-        values = tuple(declared(value, 0, column.name) or 0 for value in column.domain)
+        values = tuple(declared(value, 0, column.name) or 0 for value in _domain(column))
+        if len(set(values)) < len(values):
+            raise _bad_domain(column)
         return Number(expr, 0, min(values), max(values), values)
     low, high = declared(column.low, 0, column.name), declared(column.high, 0, column.name)
     keys = range(low, high + 1) if low is not None and high is not None else None
@@ -271,7 +281,9 @@ def _day(value: Literal_) -> int:
     try:
         return (date.fromisoformat(str(value)) - EPOCH).days
     except ValueError:
-        raise BadQuestion("literal_kind", "A date is written YYYY-MM-DD.", 'For example "2024-01-31".') from None
+        raise BadQuestion(
+            "literal_kind", "A date is written YYYY-MM-DD.", 'For example "2024-01-31".'
+        ) from None
 
 
 def _connect(op: str, conditions: list[pl.Expr]) -> Truth:
@@ -378,7 +390,7 @@ def _case(args: list[Any], scope: Scope) -> Typed:
         )
     if values and all(type(value) is int for value in values):
         numbers = [int(value) for value in values]
-        chain = _chain(conditions, outcomes, default, pl.Int64)  # type: ignore[arg-type]
+        chain = _chain(conditions, outcomes, default, pl.Int64)
         return replace(_bounded(chain, 0, min(numbers), max(numbers)), keys=tuple(sorted(set(numbers))))
     raise BadQuestion(
         "case_values", "The values of case are all labels or all integers.", "Use null for rows to leave out."
@@ -405,13 +417,13 @@ def _bins(args: list[Any], scope: Scope) -> Label:
             "Name the number with let, then make bins of that name.",
         )
     subject = read(args[0], scope)
-    if not isinstance(subject, Number):
+    if not isinstance(subject, Number | Day):
         raise BadQuestion(
             "bins_subject",
-            f"Bins are made of numbers, not of {KIND_WORD[type(subject)]}.",
-            "Use year, month or case.",
+            f"Bins are made of numbers or dates, not of {KIND_WORD[type(subject)]}.",
+            "Use case.",
         )
-    edges = [_number_constant(subject, edge) for edge in args[1]]
+    edges = [_constant(subject, edge) for edge in args[1]]
     if any(low >= high for low, high in pairwise(edges)) or len(edges) > MAX_EDGES:
         raise BadQuestion("bins_edges", f"The edges of bins increase, and there are at most {MAX_EDGES}.")
     code = pl.sum_horizontal([(subject.expr >= edge).cast(pl.UInt32) for edge in edges], ignore_nulls=False)
