@@ -17,8 +17,8 @@ from starlette.routing import Route
 from anonymisation.errors import AnonymisationError
 from enclave.errors import EnclaveError, Told, as_json, http_status
 from enclave.journeys.question import Desk, Order
-from enclave.recording import Actor
 from enclave.listeners import Listeners, until_told_to_stop
+from enclave.recording import Actor
 from enclave.settings import Settings, read_settings
 from enclave.wiring import engine_desk
 from vault.errors import VaultError
@@ -74,6 +74,7 @@ async def _refused(_: Request, error: Told) -> JSONResponse:
 
 async def serve(settings: Settings) -> None:
     """Close what a crash left open, then serve until told to stop."""
+
     async def lay_out(listeners: Listeners) -> None:
         desk = await asyncio.to_thread(engine_desk, settings)
         await asyncio.to_thread(listeners.add, settings.socket("engine"), application(desk))

@@ -33,7 +33,7 @@ def private_socket(path: Path) -> socket.socket:
     finally:
         os.umask(old)
     listening.listen(128)
-    listening.setblocking(False)  # noqa: FBT003 - socket's own positional
+    listening.setblocking(False)
     return listening
 
 
@@ -56,7 +56,11 @@ class Listeners:
         await self._remove(path)
         # h11 and no access log: a request line can carry what a person typed
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=GRACE_SECONDS
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=GRACE_SECONDS,
         )
         server = _Server(config)
         self._open[path] = server, self._loop.create_task(server.serve(sockets=[private_socket(path)]))

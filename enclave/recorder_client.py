@@ -7,15 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import uuid_utils
 
 from enclave import __version__
 from enclave.local_http import LocalService
-from enclave.recording import Actor, EventObject
+from enclave.recording import Actor, EventObject, Outcome, Recorded
 
-Outcome = Literal["success", "denied", "failed", "minor"]
 INTERRUPTED = "interrupted"
 
 
@@ -62,23 +61,33 @@ class RecorderClient:
         objects: Sequence[EventObject] = (),
         project: str | None = None,
         corr: str | None = None,
+        outcome: Outcome = "success",
+        reason: str | None = None,
         **detail: Any,
     ) -> Receipt:
-        """Record an act that needs no outcome of its own, such as a refusal."""
-        return self._record(act, "single", actor, tuple(objects), project, corr, detail)
-
-    def outcome(self, receipt: Receipt, outcome: Outcome, *, reason: str | None = None, **detail: Any) -> Receipt:
-        """Close an intent with what came of it."""
+        """Record an act that needs no intent of its own, such as a refusal."""
         told = {"outcome": outcome, "reason": reason, **detail}
+        return self._record(act, "single", actor, tuple(objects), project, corr, told)
+
+    def outcome(
+        self, receipt: Recorded, outcome: Outcome, *, reason: str | None = None, **detail: Any
+    ) -> Receipt:
+        """Close an intent with what came of it; raises `TypeError` for a receipt this client did not give."""
+        if not isinstance(receipt, Receipt):
+            raise TypeError("an outcome closes an intent of the recorder's own client")
         objects = tuple(detail.pop("objects", receipt.told))
-        told.pop("objects", None)
-        return self._record(receipt.act, "outcome", receipt.actor, objects, receipt.project, receipt.corr, told)
+        told = {"outcome": outcome, "reason": reason, **detail}
+        return self._record(
+            receipt.act, "outcome", receipt.actor, objects, receipt.project, receipt.corr, told
+        )
 
     def close_interrupted(self) -> int:
         """Close this process's own intents that a crash left open; gives how many there were."""
         left_open = self._trail.call("GET", "/v1/open", params={"service": self._service})["events"]
         for event in left_open:
-            copied = {key: event[key] for key in ("type", "corr", "actor", "project", "object") if key in event}
+            copied = {
+                key: event[key] for key in ("type", "corr", "actor", "project", "object") if key in event
+            }
             self._send({**copied, "phase": "outcome", "outcome": "failed", "reason": INTERRUPTED})
         return len(left_open)
 
@@ -132,4 +141,3 @@ class RecorderClient:
 
 def _without_nothing(event: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in event.items() if value is not None and value != []}
-

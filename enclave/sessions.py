@@ -84,6 +84,10 @@ class Sessions:
             objects = [EventObject("session", session)]
             self.recorder.single("session.stop", actor=actor, objects=objects, project=holder.project)
 
+    def is_open(self, session: str) -> bool:
+        """Say whether a notebook of this session runs."""
+        return session in self._holders
+
     def holder(self, session: str) -> Holder:
         """Say whose session it is; raises `NotFound` for one that is not open."""
         holder = self._holders.get(session)

@@ -8,6 +8,7 @@ import ctypes
 import fcntl
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -48,6 +49,11 @@ def _serves(path: str, *, uds: Path | None = None, base: str = "http://local") -
             return client.get(base + path).is_success
     except httpx.HTTPError:
         return False
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def _hub_environment(settings: Settings) -> dict[str, str]:
@@ -102,7 +108,7 @@ def components(settings: Settings) -> tuple[Component, ...]:
         Component(
             "service",
             (python, "-m", "enclave.service"),
-            lambda: _serves("/internal/v1/health", uds=settings.socket("house")),
+            lambda: _listens(settings.socket("house")),
             own,
         ),
         Component(

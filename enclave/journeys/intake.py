@@ -15,9 +15,9 @@ from typing import Final, Protocol
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from anonymisation.pseudonym import unit_numbers
 
 from anonymisation.bounds import UNIT
+from anonymisation.pseudonym import canonical, check_collisions, unit_numbers
 from enclave.agreements.policy import DatasetPolicy, PolicyColumn, load_policy, policy_sha256
 from enclave.agreements.rules import has_role
 from enclave.agreements.store import AgreementStore
@@ -142,7 +142,9 @@ def _numbered(rows: PartnerRows, policy: DatasetPolicy, keys: KeyService) -> Par
         numbers = np.frombuffer(os.urandom(8 * rows.kept.height), dtype=np.uint64)
         return PartnerRows(rows.kept.with_columns(pl.Series(UNIT, numbers)), rows.aside)
     key = keys.mac("unit", f"{UNIT_KEY_LABEL}{policy.unit.id_type}".encode())
-    numbered = unit_numbers(rows.kept[policy.unit.column], key, id_type=policy.unit.id_type)
+    identifiers = canonical(rows.kept[policy.unit.column], policy.unit.id_type).values
+    numbered = unit_numbers(identifiers, key)
+    check_collisions(identifiers, numbered)
     rows = PartnerRows(rows.kept.with_columns(numbered.alias(UNIT)), rows.aside)
     return _drop_unit(put_aside(rows, rows.kept[UNIT].is_null(), f"unit:{policy.unit.column}"))
 

@@ -6,26 +6,26 @@ The engine trusts no order about data: manifest and policy are what the signatur
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
 from anonymisation import answer as answering
 from anonymisation.bounds import Table
-from anonymisation.errors import AnonymisationError
-from anonymisation.ledger import Charge, Ledger
+from anonymisation.ledger import SCOPES, Balance, Charge, Ledger, Scope
 from anonymisation.question import Question, check, digest, parse
 from enclave.agreements.policy import load_policy, policy_sha256, to_table
 from enclave.agreements.rules import may_ask
 from enclave.agreements.store import AgreementStore
+from enclave.agreements.words import Dataset
 from enclave.errors import BadInput, Damaged
-from enclave.people import Person, Role
-from enclave.recording import Actor, EventObject, Recorded, Recorder, recorded
+from enclave.people import Role
+from enclave.recording import Actor, EventObject, Recorded, Recorder, Visitor, recorded
 from vault.envelope import seal, unseal
 from vault.keys import KeyService
 from vault.manifest import Manifest, read_manifest
@@ -62,8 +62,7 @@ class Order(BaseModel):
 
 def order(
     agreements: AgreementStore,
-    actor: Actor,
-    person: Person,
+    visitor: Visitor,
     project: str,
     dataset: str,
     question: Mapping[str, Any] | None,
@@ -74,18 +73,32 @@ def order(
     Raises `NotFound` and `Refused` with the rule that says no.
     """
     about = agreements.dataset(dataset)
-    agreement = may_ask(person, agreements.project(project), about, agreements.agreements(project), today)
+    held = agreements.agreements(project)
+    agreement = may_ask(visitor.person, agreements.project(project), about, held, today)
+    return describe(visitor, project, about, agreement.id, question)
+
+
+def describe(
+    visitor: Visitor, project: str, about: Dataset, agreement: str, question: Mapping[str, Any] | None = None
+) -> Order:
+    """Write an order about a dataset's current version; what it may be used for was asked before."""
     if about.version is None or about.manifest_sha256 is None or about.policy_yaml is None:
-        raise Damaged("dataset_without_version", f"The current version of {dataset} is not described.", dataset=dataset)
+        raise Damaged(
+            "dataset_without_version",
+            f"The current version of {about.id} is not described.",
+            "Bring its file in again.",
+            dataset=about.id,
+        )
     caps = load_policy(about.policy_yaml).privacy.caps
+    actor = visitor.acting_as(*RESEARCHER_ROLES)
     return Order(
-        person=person.id,
+        person=visitor.person.id,
         role=actor.role,
-        auth=actor.auth or "unknown",
-        session=actor.session,
+        auth=visitor.auth,
+        session=visitor.session,
         project=project,
-        agreement=agreement.id,
-        dataset=dataset,
+        agreement=agreement,
+        dataset=about.id,
         version=about.version,
         manifest_sha256=about.manifest_sha256,
         policy_yaml=about.policy_yaml,
@@ -144,15 +157,29 @@ class Desk:
         return self._delivered(answer, asked, table, act.receipt, replayed=False)
 
     def declare_population(self, population: str, cap: int, actor: Actor) -> None:
-        """Give a population its cap if it has none yet."""
-        self._declare_cap("population", population, cap, actor)
+        """Give a population its cap if it has none yet; what was spent on these people stays spent."""
+        if self.ledger.left(population, "", "").population.cap is None:
+            self._set_cap("population", population, None, cap, actor)
 
     def left(self, asked: Order) -> dict[str, Any]:
-        """Tell what is left of the three caps, and what was spent on what."""
+        """Tell what is left of the three caps, and what this project spent on what."""
         _, table = self._described(asked)
-        return {"left": self._left(asked, table), "population": table.population}
+        self._declare_caps(asked, table)
+        balances = self.ledger.left(table.population, asked.project, asked.person)
+        charges = [
+            one
+            for one in self.ledger.history(asked.project)
+            if one.reservation.charge.population == table.population
+        ]
+        return {
+            "population": table.population,
+            "left": {scope: _balance(getattr(balances, scope)) for scope in SCOPES},
+            "charges": [{"at": one.reserved, **vars(one.reservation.charge)} for one in charges],
+        }
 
-    def _paid(self, asked: Order, manifest: Manifest, table: Table, question: Question, receipt: Recorded) -> dict[str, Any]:
+    def _paid(
+        self, asked: Order, manifest: Manifest, table: Table, question: Question, receipt: Recorded
+    ) -> dict[str, Any]:
         charge = Charge(
             population=table.population,
             project=asked.project,
@@ -167,8 +194,16 @@ class Desk:
         shelf = open_shelf(self.root, manifest, "research", self.keys, receipt)
         seed = self.keys.mac("order", f"{SEED_LABEL}{table.population}".encode())
         with shelf.named_failures(), self._one_at_a_time:
-            answer = answering.compute(question, table, shelf.parts(), seed).to_json()
-        self.ledger.release(reservation.id, self._seal(answer, asked, charge.question_sha256, receipt), receipt)
+            found = answering.compute(question, table, shelf.parts(), seed)
+        answer = {
+            **found.to_json(),
+            "rho_micro": found.rho_micro,
+            "epsilon": found.epsilon,
+            "delta": found.delta,
+        }
+        self.ledger.release(
+            reservation.id, self._seal(answer, asked, charge.question_sha256, receipt), receipt
+        )
         return answer
 
     def _replayed(
@@ -213,19 +248,27 @@ class Desk:
     def _delivered(
         self, answer: dict[str, Any], asked: Order, table: Table, receipt: Recorded, *, replayed: bool
     ) -> dict[str, Any]:
-        return {**answer, "left": self._left(asked, table), "replayed": replayed, "index": receipt.index}
+        spent = {name: answer.pop(name) for name in ("rho_micro", "epsilon", "delta")}
+        left = self._left(asked, table)
+        return {**answer, "spent": spent, "left": left, "replayed": replayed, "index": receipt.index}
 
     def _left(self, asked: Order, table: Table) -> dict[str, Any]:
         return self.ledger.left(table.population, asked.project, asked.person).to_json()
 
     def _declare_caps(self, asked: Order, table: Table) -> None:
-        self._declare_cap("project", f"{table.population}/{asked.project}", asked.project_cap, asked.actor)
-        self._declare_cap("person", f"{table.population}/{asked.person}", asked.person_cap, asked.actor)
+        """Give project and person the share the policy allows them, the first time they ask."""
+        balances = self.ledger.left(table.population, asked.project, asked.person)
+        if balances.project.cap is None:
+            self._set_cap("project", table.population, asked.project, asked.project_cap, asked.actor)
+        if balances.person.cap is None:
+            self._set_cap("person", table.population, asked.person, asked.person_cap, asked.actor)
 
-    def _declare_cap(self, scope: Literal["population", "project", "person"], key: str, cap: int, actor: Actor) -> None:
-        if self.ledger.cap(scope, key) is not None:
-            return
-        with recorded(self.recorder, "dp.caps", actor=actor, objects=[EventObject(scope, key)], counts={"rho_micro": cap}) as act:
+    def _set_cap(self, scope: Scope, population: str, own: str | None, cap: int, actor: Actor) -> None:
+        objects = [EventObject("population", population), *([EventObject(scope, own)] if own else [])]
+        key = f"{population}/{own}" if own else population
+        with recorded(
+            self.recorder, "dp.caps", actor=actor, objects=objects, counts={"rho_micro": cap}
+        ) as act:
             self.ledger.set_cap(scope, key, cap, act.receipt)
 
     def _seal(self, answer: dict[str, Any], asked: Order, sha256: str, receipt: Recorded) -> bytes:
@@ -237,6 +280,10 @@ class Desk:
         key = self.keys.unwrap("answers", wrapped.decode(), f"dataset:{asked.dataset}|answers", receipt)
         answer: dict[str, Any] = orjson.loads(unseal(key, _answer_name(asked, sha256), box))
         return answer
+
+
+def _balance(balance: Balance) -> dict[str, int]:
+    return {"cap": balance.cap or 0, "left": balance.left or 0}
 
 
 def _answer_name(asked: Order, sha256: str) -> str:
@@ -264,7 +311,14 @@ def _loss(question: Question, table: Table) -> dict[str, Any]:
 
 def _as_json(table: Table) -> dict[str, Any]:
     columns = [
-        {"name": one.name, "kind": one.kind, "domain": one.domain, "low": one.low, "high": one.high, "digits": one.digits}
+        {
+            "name": one.name,
+            "kind": one.kind,
+            "domain": one.domain,
+            "low": one.low,
+            "high": one.high,
+            "digits": one.digits,
+        }
         for one in table.columns
     ]
     return {
@@ -276,5 +330,3 @@ def _as_json(table: Table) -> dict[str, Any]:
         "groups": table.groups,
         "columns": columns,
     }
-
-

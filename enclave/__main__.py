@@ -1,0 +1,49 @@
+"""The command line of the house: `enclave --help`.
+
+Exit codes: 0 done, 1 checked and not passed, 2 usage, 3 refused by a rule, 4 a component is down, 5 damaged.
+"""
+
+import sys
+
+import typer
+
+from enclave.commands import house_commands, people_commands, question_commands
+from enclave.commands.audit_commands import audit
+from enclave.commands.console import ERRORS, tell_error
+from enclave.commands.dataset_commands import dataset
+from enclave.commands.release_commands import release
+
+app = typer.Typer(
+    name="enclave",
+    help="A trusted research environment for health data.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (
+    house_commands.up,
+    house_commands.down,
+    house_commands.status,
+    house_commands.doctor,
+    question_commands.ask,
+    question_commands.price,
+    question_commands.budget,
+):
+    app.command()(command)
+for name in ("person", "partner", "project", "agreement"):
+    app.add_typer(getattr(people_commands, name), name=name)
+app.add_typer(dataset, name="dataset")
+app.add_typer(release, name="release")
+app.add_typer(audit, name="audit")
+
+
+def main() -> None:
+    """Run a command; an error of the house or its tools is told, never traced."""
+    try:
+        app()
+    except ERRORS as error:
+        sys.exit(tell_error(error, as_json="--json" in sys.argv))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Scrutiny: what the auditor asks the house for. Each search, verification and export is itself in the trail.
+
+The verification reads files only, and an outsider runs the same one (`python -m audit verify`) on an exported copy
+without an account here.
+"""
+
+import io
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+from audit.export import export
+from audit.verify import Report, verify
+from enclave.agreements.rules import has_role
+from enclave.errors import NotFound
+from enclave.people import Role
+from enclave.recorder_client import RecorderClient
+from enclave.recording import EventObject, Recorder, Visitor
+
+MAY_READ_THE_TRAIL: Final = frozenset({Role.AUDITOR})
+TRAIL: Final = EventObject("trail", "log")
+BUNDLE_NAME: Final = "trail-bundle.tar"
+
+
+def search(recorder: RecorderClient, visitor: Visitor, criteria: dict[str, str | int]) -> dict[str, Any]:
+    """Find events, newest first; the search is recorded with the names of its criteria, not their values."""
+    _note(recorder, visitor, "audit.search", dict.fromkeys(sorted(criteria), 1))
+    return recorder.search(**criteria)
+
+
+def event_with_proof(recorder: RecorderClient, visitor: Visitor, index: int) -> tuple[dict[str, Any], str]:
+    """Give an event as it was recorded, and its inclusion proof."""
+    _note(recorder, visitor, "audit.search", {"index": 1})
+    found = recorder.search(before=index + 1, limit=1)["events"]
+    if not found or found[0]["seq"] != index:
+        raise NotFound("no_such_event", "The trail has no such event.", "Search it again.")
+    return found[0], recorder.proof(index)
+
+
+def verify_now(recorder: Recorder, visitor: Visitor, trail: Path) -> Report:
+    """Verify the trail as it lies on disk, with both verdicts."""
+    _note(recorder, visitor, "audit.verify", {})
+    return verify(trail)
+
+
+def checkpoint(recorder: Recorder, visitor: Visitor, trail: Path) -> str:
+    """Give the signed checkpoint: what an auditor keeps, to compare every later state of the trail with."""
+    _note(recorder, visitor, "audit.export", {"checkpoint": 1})
+    return (trail / "checkpoint").read_text()
+
+
+def bundle(recorder: Recorder, visitor: Visitor, trail: Path) -> bytes:
+    """Give everything an outsider needs to verify the trail, as one archive."""
+    note_export(recorder, visitor)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "trail"
+        export(trail, out)
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(out, arcname="trail")
+    return archive.getvalue()
+
+
+def note_export(recorder: Recorder, visitor: Visitor) -> None:
+    """Record that an auditor takes a copy of the trail away."""
+    _note(recorder, visitor, "audit.export", {})
+
+
+def _note(recorder: Recorder, visitor: Visitor, act: str, counts: dict[str, int]) -> None:
+    has_role(visitor.person, MAY_READ_THE_TRAIL)
+    recorder.single(
+        act, actor=visitor.acting_as(Role.AUDITOR), objects=[TRAIL], outcome="success", counts=counts or None
+    )

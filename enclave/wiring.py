@@ -1,0 +1,183 @@
+"""Builds the real tools from the settings and hands them to whoever tells a journey."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine
+
+from anonymisation.ledger import Ledger
+from enclave.accounts.store import AccountStore
+from enclave.agreements.store import AgreementStore
+from enclave.errors import ComponentDown, Refused
+from enclave.house import open_house
+from enclave.journeys.intake import IntakeTools
+from enclave.journeys.question import Desk
+from enclave.local_http import LocalService
+from enclave.recorder_client import RecorderClient
+from enclave.recording import Visitor
+from enclave.release.folder import ReleaseFolder
+from enclave.release.store import ReleaseStore
+from enclave.sessions import Sessions
+from enclave.settings import Settings
+from vault.envelope import seal, unseal
+from vault.keyring import LocalKeyring, create_keyring, open_keyring
+from vault.keys import Rights
+
+if TYPE_CHECKING:
+    from enclave.desks import FrontDesk
+
+# A first question waits for opendp's import (about 5 s on a cold disk) and for the shelf.
+ENGINE_SECONDS = 300.0
+PASSPHRASE_BYTES = 32
+SECRET_MODE = 0o600
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The house's books."""
+
+    engine: Engine
+    accounts: AccountStore
+    agreements: AgreementStore
+    releases: ReleaseStore
+
+
+def open_stores(settings: Settings) -> Stores:
+    """Open `house.db`."""
+    engine = open_house(settings.state / "house.db")
+    return Stores(engine, AccountStore(engine), AgreementStore(engine), ReleaseStore(engine))
+
+
+def recorder(settings: Settings, service: str) -> RecorderClient:
+    """Give a process its way to the trail, under its own name."""
+    return RecorderClient(settings.socket("recorder"), service, settings.trail.timeout_seconds)
+
+
+def open_keys(settings: Settings, rights: Rights) -> LocalKeyring:
+    """Open the keyring for one process and no more than its rights; raises `ComponentDown` without a passphrase."""
+    return open_keyring(settings.state / "keys" / "keyring.json", _passphrase(settings), rights)
+
+
+def _passphrase(settings: Settings) -> bytes:
+    path = settings.passphrase_file
+    try:
+        found = path.stat()
+        passphrase = path.read_bytes().strip()
+    except OSError:
+        raise ComponentDown(
+            "keyring_locked",
+            "The keyring is locked: its passphrase file cannot be read.",
+            "Put the file in place (ENCLAVE_KEYS__PASSPHRASE_FILE), or run `enclave up` to make a first one.",
+        ) from None
+    if found.st_mode & 0o077:
+        raise Refused(
+            "passphrase_open_to_others",
+            "The passphrase file can be read by other users.",
+            f"chmod 600 {path.name}",
+        )
+    return passphrase
+
+
+def prepare_state(settings: Settings) -> None:
+    """Lay out the state folder, and make the keyring and its passphrase where there is none yet."""
+    for name in (
+        "",
+        "keys",
+        "logs",
+        "trail",
+        "shelves",
+        "quarantine",
+        "inbox",
+        "workspaces",
+        "releases",
+        "hub",
+    ):
+        (settings.state / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    keyring = settings.state / "keys" / "keyring.json"
+    if keyring.exists():
+        return
+    if not settings.passphrase_file.exists():
+        _write_secret(settings.passphrase_file, os.urandom(PASSPHRASE_BYTES).hex().encode())
+    create_keyring(keyring, _passphrase(settings))
+
+
+def _write_secret(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def engine_desk(settings: Settings) -> Desk:
+    """Give the engine its ledger, keys and shelves; closes what a crash left open in the trail."""
+    trail = recorder(settings, "engine")
+    trail.close_interrupted()
+    keys = open_keys(settings, Rights.ENGINE)
+    return Desk(settings.state / "shelves", Ledger.open(settings.state / "ledger.db"), keys, trail)
+
+
+class EngineCaps:
+    """The caps, declared through the engine: nobody else writes the ledger."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._engine = LocalService("engine", settings.socket("engine"), ENGINE_SECONDS)
+
+    def declare_population(self, population: str, cap_rho_micro: int, visitor: Visitor) -> None:
+        """Give a population its cap if it has none yet."""
+        actor = vars(visitor.acting_as(*visitor.person.roles))
+        body: dict[str, Any] = {"population": population, "cap": cap_rho_micro, "actor": actor}
+        self._engine.call("POST", "/v1/population", body)
+
+
+def intake_tools(settings: Settings, stores: Stores) -> IntakeTools:
+    """Give the intake what it needs: keys that wrap and never unwrap; closes what a crash of an intake left open."""
+    trail = recorder(settings, "intake")
+    trail.close_interrupted()
+    return IntakeTools(
+        root=settings.state / "shelves",
+        quarantine=settings.state / "quarantine",
+        inbox=settings.state / "inbox",
+        agreements=stores.agreements,
+        recorder=trail,
+        keys=open_keys(settings, Rights.INTAKE),
+        caps=EngineCaps(settings),
+        buckets=settings.intake.buckets,
+        bad_rows_max_percent=settings.intake.bad_rows_max_percent,
+    )
+
+
+def release_folder(settings: Settings, keys: LocalKeyring) -> ReleaseFolder:
+    """Give the folder of files that ask to leave; each is sealed under a key of its own name."""
+
+    def key_of(name: str) -> bytes:
+        return keys.mac("release", name.encode())
+
+    return ReleaseFolder(
+        settings.state / "releases",
+        lambda content, name: seal(key_of(name), name, content),
+        lambda sealed, name: unseal(key_of(name), name, sealed),
+    )
+
+
+def front_desk(
+    settings: Settings, *, listen: Callable[[Path], None], hang_up: Callable[[Path], None]
+) -> "FrontDesk":
+    """Build the service's desk: house book, trail, engine, publisher's keys, notebook sessions."""
+    from enclave.desks import FrontDesk  # the engine and the intake need neither pages nor release checks
+
+    stores, trail = open_stores(settings), recorder(settings, "service")
+    keys = open_keys(settings, Rights.PUBLISHER)
+    return FrontDesk(
+        settings=settings,
+        accounts=stores.accounts,
+        agreements=stores.agreements,
+        releases=stores.releases,
+        files=release_folder(settings, keys),
+        keys=keys,
+        recorder=trail,
+        engine=LocalService("engine", settings.socket("engine"), ENGINE_SECONDS),
+        sessions=Sessions(settings, trail, listen, hang_up),
+    )
