@@ -67,9 +67,7 @@ def research_table(rows: int = 400, seed: int = 1) -> pa.Table:
     )
 
 
-def write(
-    root: Path, keys: KeyService, table: pa.Table | None = None, **changes: Any
-) -> Manifest:
+def write(root: Path, keys: KeyService, table: pa.Table | None = None, **changes: Any) -> Manifest:
     """Write a small version; whatever is not said is as usual."""
     given: dict[str, Any] = {
         "dataset": "sejours",

@@ -58,8 +58,8 @@ def test_a_context_this_keyring_never_saw_is_refused(shared: Keyrings) -> None:
         (lambda text: text.replace("enclave1", "enclave2"), "wrapped_key_unreadable"),
         (lambda text: text.replace(":research:", ":text:"), "wrapped_key_unreadable"),
         (lambda text: text.replace(":1:", ":9:"), "wrapped_key_unreadable"),
-        (lambda text: "enclave1:research:1:AAA", "wrapped_key_unreadable"),
-        (lambda text: "enclave1:research:1:AAAA", "wrapped_key_mismatch"),
+        (lambda _text: "enclave1:research:1:AAA", "wrapped_key_unreadable"),
+        (lambda _text: "enclave1:research:1:AAAA", "wrapped_key_mismatch"),
         (lambda text: f"{text[:-8]}AAAAAAAA", "wrapped_key_mismatch"),
     ],
 )
@@ -102,7 +102,8 @@ def _allowed(act) -> bool:  # noqa: ANN001
     try:
         act()
     except VaultRefused as refused:
-        assert refused.code == "key_right_missing"
+        if refused.code != "key_right_missing":
+            raise
         return False
     return True
 
@@ -157,7 +158,11 @@ def test_shredding_one_context_leaves_the_others(own: Keyrings) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [receipt("data.denied", "dataset:sejours"), receipt("data.query", "dataset:other"), receipt("data.query")],
+    [
+        receipt("data.denied", "dataset:sejours"),
+        receipt("data.query", "dataset:other"),
+        receipt("data.query"),
+    ],
 )
 def test_no_key_moves_without_the_receipt_of_this_act_on_this_object(shared: Keyrings, wrong) -> None:  # noqa: ANN001
     _, wrapped = shared.intake.new_data_key("research", CONTEXT, IMPORT)

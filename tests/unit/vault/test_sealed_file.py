@@ -70,8 +70,8 @@ def test_a_file_others_can_read_is_not_opened(sealed: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda fields: "not JSON",
-        lambda fields: json.dumps([1]),
+        lambda _fields: "not JSON",
+        lambda _fields: json.dumps([1]),
         lambda fields: json.dumps(fields | {"format": "enclave-sealed-file-v2"}),
         lambda fields: json.dumps(fields | {"more": "x"}),
         lambda fields: json.dumps(fields | {"sealed": "*"}),
