@@ -56,13 +56,16 @@ class Acts:
     orphans: list[Event] = field(default_factory=list)
     foreign: list[Event] = field(default_factory=list)
     releases: list[Act] = field(default_factory=list)
-    _open: dict[tuple[str, str], deque[Event]] = field(default_factory=dict)
+    _open: dict[tuple[str, str], Event] = field(default_factory=dict)
+    _more: dict[tuple[str, str], deque[Event]] = field(default_factory=dict)  # same act announced again
 
     def see(self, event: Event) -> None:
         """Take the next event."""
         phase = event["phase"]
         if phase == "intent":
-            self._open.setdefault((event["corr"], event["type"]), deque()).append(event)
+            key = (event["corr"], event["type"])
+            if self._open.setdefault(key, event) is not event:
+                self._more.setdefault(key, deque()).append(event)
         elif phase == "outcome":
             self._close(event)
         elif event["type"] in OF_RELEASES:
@@ -70,17 +73,23 @@ class Acts:
 
     def _close(self, outcome: Event) -> None:
         key = (outcome["corr"], outcome["type"])
-        waiting = self._open.get(key)
-        if waiting is None:
+        intent = self._open.pop(key, None)
+        if intent is None:
             self.orphans.append(outcome)
             return
-        intent = waiting.popleft()
-        if not waiting:
-            del self._open[key]
+        if self._more and key in self._more:
+            self._reopen(key)
         if outcome.get("reason") == INTERRUPTED:
             self._cut_short(intent, outcome)
-        if outcome["type"] in OF_RELEASES:
+        if key[1] in OF_RELEASES:
             self.releases.append(_act(intent, outcome))
+
+    def _reopen(self, key: tuple[str, str]) -> None:
+        """Let the next announcement of the same act wait for its own outcome."""
+        waiting = self._more[key]
+        self._open[key] = waiting.popleft()
+        if not waiting:
+            del self._more[key]
 
     def _cut_short(self, intent: Event, outcome: Event) -> None:
         """Count an interrupted act; only the process that began it may close it so."""
@@ -91,7 +100,8 @@ class Acts:
 
     def open_intents(self) -> list[Event]:
         """Give the intents that nothing closes, oldest first."""
-        return sorted((each for row in self._open.values() for each in row), key=lambda event: event["seq"])
+        repeated = (each for row in self._more.values() for each in row)
+        return sorted((*self._open.values(), *repeated), key=lambda event: int(event["seq"]))
 
     def pairing_anomalies(self) -> list[Anomaly]:
         """Give the intents without outcome, the outcomes without intent, the acts another process closed."""

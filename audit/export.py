@@ -38,8 +38,9 @@ rewritten by whoever holds its key shows only in this way:
 
 ## Check it with programs written by others
 
-    # Tessera (github.com/transparency-dev/tessera), re-derives every hash
-    go run github.com/transparency-dev/tessera/cmd/fsck@latest --storage_url="file://$PWD/" --public_key=vkey
+    # Tessera (github.com/transparency-dev/tessera) re-derives every hash; it prints "fsck failed" when one is wrong
+    go run github.com/transparency-dev/tessera/cmd/fsck@latest \\
+      --storage_url="file://$PWD/" --public_key=vkey --ui=false --N=8 -v=1
 
     # OpenSSL, one entry: the leaf hash is the SHA-256 of a zero byte followed by the entry
     dd if=tile/{first} bs=1 skip=2 count=$(od -An -tu1 -N2 tile/{first} | awk '{{print $1*256+$2}}') \\

@@ -6,7 +6,7 @@ is compared with a checkpoint somebody else remembered.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -25,6 +25,7 @@ from audit.tree import HASH_BYTES, Frontier, leaf_hash, perfect_root
 
 SHOWN: Final = 20  # anomalies and indices named in the report; all are counted
 
+FoundBy = Callable[[int, dict[str, Any]], None]
 StepVerdict = Literal["ok", "failed", "anomaly", "not done"]
 Name = Literal[
     "key", "checkpoint", "entries", "tiles", "root", "events", "database", "remembered", "intents",
@@ -126,7 +127,7 @@ class _Verification:
         self.acts = Acts()
         self.roots: list[bytes] = []  # of the full tiles of level 0
         self.frontier = Frontier()
-        self._ids: set[str] = set()
+        self._ids: dict[str, int] = {}
         self._started = time.process_time()
 
     def run(self, vkey: str | None, since: str | None) -> Report:
@@ -214,7 +215,7 @@ class _Verification:
 
     def _entries(self, checkpoint: Checkpoint, database: Snapshot | None) -> None:
         """Read every bundle once. Called a second time when the database breaks under the first."""
-        self.acts, self.roots, self.frontier, self._ids = Acts(), [], Frontier(), set()
+        self.acts, self.roots, self.frontier, self._ids = Acts(), [], Frontier(), {}
         reader = TileReader(self.directory, checkpoint.size)
         for start in range(0, checkpoint.size, WIDTH):
             try:
@@ -223,9 +224,8 @@ class _Verification:
                 self.found.fail("entries", _message(damage), start)
                 return
             self._bundle(reader, start, entries)
-            events = self._events(checkpoint.origin, start, entries)
-            if database is not None:
-                self._same_in(database, start, entries, events)
+            found_by = None if database is None else self._same_in(database, start, entries)
+            self._events(checkpoint.origin, start, entries, found_by)
         self.found.say("entries", "ok", f"{checkpoint.size} entries hash to the leaves of the tree")
         self.found.say(
             "events", "ok", "each is an event of a known type, in its place, with an id of its own"
@@ -247,53 +247,49 @@ class _Verification:
             index = start + _first_difference(hashes, _cut(tile))
             self.found.fail("entries", f"entry {index} does not hash to its leaf", index)
 
-    def _events(self, origin: str, start: int, entries: Sequence[bytes]) -> list[dict[str, Any]]:
-        """Read the entries as events, as far as they are."""
-        events: list[dict[str, Any]] = []
+    def _events(self, origin: str, start: int, entries: Sequence[bytes], found_by: FoundBy | None) -> None:
+        """Read the entries of a bundle as events; the first that is not one is named and ends the reading."""
         if self.found.failed("events"):
-            return events
-        loads, see, add, known = orjson.loads, self.acts.see, self._ids.add, start
-        for index, entry in enumerate(entries, start):
-            try:
+            return
+        index, loads, see, first_with = start, orjson.loads, self.acts.see, self._ids.setdefault
+        try:
+            for index, entry in enumerate(entries, start):
                 event = loads(entry)
-                fits = event["seq"] == index and event["log"] == origin and event["type"] in TYPES
+                if event["seq"] != index or event["type"] not in TYPES or event["log"] != origin:
+                    break
+                if event["v"] != SCHEMA_VERSION or first_with(event["id"], index) != index:
+                    break
                 if event["type"] in OF_RELEASES:
                     parse(as_submitted(entry))  # in full: the release rule reads inside these
-                add(event["id"])
                 see(event)
-            except (AuditError, ValueError, KeyError, TypeError, AttributeError):
-                fits = False
-            known += 1
-            if not fits or event["v"] != SCHEMA_VERSION or len(self._ids) != known:
-                self.found.fail("events", self._what(index, fits=fits), index)
-                break
-            events.append(event)
-        return events
+                if found_by is not None:
+                    found_by(index, event)
+            else:
+                return
+        except (BadInput, ValueError, KeyError, TypeError, AttributeError):
+            pass  # as above: it cannot be read as an event
+        words = f"entry {index} is not an event of this log at this place with an id of its own"
+        self.found.fail("events", words, index)
 
-    @staticmethod
-    def _what(index: int, *, fits: bool) -> str:
-        if fits:
-            return f"entry {index} repeats the id of an earlier one, or is of another schema version"
-        return f"entry {index} is not an event of this log at this place"
-
-    def _same_in(
-        self, database: Snapshot, start: int, entries: Sequence[bytes], events: Sequence[dict[str, Any]]
-    ) -> None:
+    def _same_in(self, database: Snapshot, start: int, entries: Sequence[bytes]) -> FoundBy | None:
+        """Compare a bundle with log.db; gives what compares an event with the columns it is searched by."""
         if self.found.failed("database"):
-            return
+            return None
         rows = database.rows(start, start + len(entries))
         held = [leaf for leaf, _ in rows]
         if held != entries:
             index = start + _first_difference(held, entries)
             self.found.fail("database", f"entry {index} is another one in log.db", index)
-            return
-        for index, (event, (_, columns)) in enumerate(zip(events, rows, strict=False), start):
-            if columns != indexed(event) or database.objects_of(index) != _objects(event):
+            return None
+
+        def found_by(index: int, event: dict[str, Any]) -> None:
+            if rows[index - start][1] != indexed(event) or database.objects_of(index) != _objects(event):
                 words = (
                     f"log.db would not find entry {index} by what it says: its search columns were changed"
                 )
                 self.found.fail("database", words, index)
-                return
+
+        return found_by
 
     # 4, 5 and 8: the tree
 
