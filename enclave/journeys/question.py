@@ -252,8 +252,11 @@ class Desk:
         left = self._left(asked, table)
         return {**answer, "spent": spent, "left": left, "replayed": replayed, "index": receipt.index}
 
-    def _left(self, asked: Order, table: Table) -> dict[str, Any]:
-        return self.ledger.left(table.population, asked.project, asked.person).to_json()
+    def _left(self, asked: Order, table: Table) -> dict[str, int | None]:
+        """Tell what is left of each cap; a share nobody drew on yet is whole."""
+        told = self.ledger.left(table.population, asked.project, asked.person).to_json()
+        shares = {"project": asked.project_cap, "person": asked.person_cap}
+        return {scope: shares.get(scope) if left is None else left for scope, left in told.items()}
 
     def _declare_caps(self, asked: Order, table: Table) -> None:
         """Give project and person the share the policy allows them, the first time they ask."""
@@ -303,8 +306,8 @@ def _loss(question: Question, table: Table) -> dict[str, Any]:
     return {
         "mechanism": "gaussian",
         "rho_micro": price.rho_micro,
-        "epsilon": str(price.epsilon),
-        "delta": str(price.delta),
+        "epsilon": f"{price.epsilon:.6f}",  # the trail's schema has decimals as strings, without exponents
+        "delta": f"{price.delta:.12f}",
         "unit": table.unit,
     }
 
