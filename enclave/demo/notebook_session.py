@@ -4,15 +4,17 @@ Everything goes through the gateway, as a browser's requests would: form, cookie
 """
 
 import asyncio
+import contextlib
+import json
 import re
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from yarl import URL
 
 from enclave.errors import ComponentDown, EnclaveError, NotAuthenticated, Refused
 
@@ -42,8 +44,6 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        import json
-
         return json.loads(self.body)
 
 
@@ -60,13 +60,13 @@ class NotebookSession:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
 
     def _xsrf(self, path: str) -> str:
-        cookies = self._http.cookie_jar.filter_cookies(aiohttp.client.URL(self.origin + path))
+        cookies = self._http.cookie_jar.filter_cookies(URL(self.origin + path))
         return cookies[XSRF].value if XSRF in cookies else ""
 
     async def request(self, method: str, path: str, **options: Any) -> Answer:
         """Send a request as JupyterLab would; `path` is absolute and is sent as it is spelt."""
         headers = {"Origin": self.origin, "X-XSRFToken": self._xsrf(self.base), **options.pop("headers", {})}
-        url = aiohttp.client.URL(self.origin + path, encoded=True)
+        url = URL(self.origin + path, encoded=True)
         sent = self._http.request(method, url, headers=headers, allow_redirects=False, **options)
         async with sent as answer:
             return Answer(answer.status, dict(answer.headers), await answer.read())
@@ -196,7 +196,7 @@ def _execute_request(code: str) -> dict[str, Any]:
     }
 
 
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def open_notebook(
     origin: str, person: str, password: str, project: str
 ) -> AsyncIterator[NotebookSession]:
@@ -209,7 +209,5 @@ async def open_notebook(
             await session.start_server()
             yield session
         finally:
-            try:
+            with contextlib.suppress(EnclaveError, aiohttp.ClientError):
                 await session.close()
-            except (EnclaveError, aiohttp.ClientError):
-                pass

@@ -30,10 +30,10 @@ class Door(Enum):
 
 
 class Channel(Enum):
-    """What the meter tells apart."""
+    """What the trail tells apart: files and sessions, a kernel's messages, the rest of the page."""
 
-    CONTENTS = "contents"
-    KERNEL = "kernel"
+    CONTENTS = "api"
+    KERNEL = "websocket"
     PAGE = "page"
 
 

@@ -98,7 +98,7 @@ def request_headers(
 
 
 def is_own_place(location: str, origin: str) -> bool:
-    """Say whether a redirect stays on this origin; browsers read `//x` and `/\\x` as another host."""
+    """Say whether a redirect stays on this origin; a browser also takes a backslash for the start of a host."""
     if location.startswith(("//", "/\\", "\\")) or any(character < "!" for character in location):
         return False
     parts = urlsplit(location)

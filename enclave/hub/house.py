@@ -1,6 +1,5 @@
 """What the hub asks of the house over its internal socket; it holds no rule and no record itself."""
 
-import asyncio
 import functools
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +73,7 @@ class House:
             )
             async with request as answer:
                 content = await answer.json(content_type=None) if answer.status != 204 else {}  # noqa: PLR2004
-        except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError):
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
             raise _down() from None
         if answer.ok:
             return content

@@ -153,7 +153,7 @@ class SandboxSpawner(Spawner):
             return
         sandbox.kill(process)
         end = time.monotonic() + KILL_SECONDS
-        while process.poll() is None and time.monotonic() < end:
+        while process.poll() is None and time.monotonic() < end:  # noqa: ASYNC110 - a process sets no event
             await asyncio.sleep(LOOK_SECONDS)
 
     async def run_post_stop_hook(self) -> None:

@@ -4,7 +4,7 @@ What the browser reads is metered and limited elsewhere too; here the point is t
 opens, for the researcher, a file the researcher's own kernel could not: a link to the server's environment.
 """
 
-import datetime
+import datetime as dt
 import errno
 import hashlib
 import json
@@ -75,8 +75,8 @@ def kind_refusals() -> Iterator[None]:
         raise HTTPError(status, message, reason="refused") from None
 
 
-def _utc(seconds: float) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+def _utc(seconds: float) -> dt.datetime:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC)
 
 
 def _model(path: str, entry: Entry) -> dict[str, Any]:
@@ -148,10 +148,10 @@ class SourceOnlyContents(ContentsManager):  # type: ignore[misc, unused-ignore]
     def get(
         self,
         path: str,
-        content: bool = True,
-        type: str | None = None,  # noqa: A002 - the base class's signature
+        content: bool = True,  # noqa: FBT001, FBT002 - the base class's signature
+        type: str | None = None,  # noqa: A002
         format: str | None = None,  # noqa: A002
-        require_hash: bool = False,
+        require_hash: bool = False,  # noqa: FBT001, FBT002
     ) -> dict[str, Any]:
         """Give the model of a file, notebook or folder; 403 for what may not be shown."""
         path = path.strip("/")
@@ -165,11 +165,10 @@ class SourceOnlyContents(ContentsManager):  # type: ignore[misc, unused-ignore]
             model = _model(path, entry)
             if entry.is_folder:
                 return self._with_listing(model, path) if content else model
-            return (
-                self._with_content(model, path, type, format, require_hash)
-                if content or require_hash
-                else model
-            )
+            if not content and not require_hash:
+                return model
+            shown = self._with_content(model, path, type, format)
+            return shown if content else {**shown, "content": None, "format": None, "mimetype": None}
 
     def _with_listing(self, model: dict[str, Any], path: str) -> dict[str, Any]:
         prefix = f"{path}/" if path else ""
@@ -177,13 +176,12 @@ class SourceOnlyContents(ContentsManager):  # type: ignore[misc, unused-ignore]
         return {**model, "format": "json", "content": listed}
 
     def _with_content(
-        self, model: dict[str, Any], path: str, asked: str | None, form: str | None, require_hash: bool
+        self, model: dict[str, Any], path: str, asked: str | None, form: str | None
     ) -> dict[str, Any]:
         if not is_source(path) or form == "base64":
             raise HTTPError(403, CLOSED_TYPE, reason="closed type")
         raw = self._folder.read(path, FILE_BYTES_MAX)
-        if require_hash:
-            model |= {"hash": hashlib.sha256(raw).hexdigest(), "hash_algorithm": "sha256"}
+        model |= {"hash": hashlib.sha256(raw).hexdigest(), "hash_algorithm": "sha256"}
         if model["type"] == "notebook" and asked != "file":
             notebook = read_notebook(raw)
             self.mark_trusted_cells(notebook, path)
@@ -242,10 +240,10 @@ class MemoryCheckpoints(GenericCheckpointsMixin, Checkpoints):  # type: ignore[m
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self._kept: dict[str, tuple[datetime.datetime, dict[str, Any]]] = {}
+        self._kept: dict[str, tuple[dt.datetime, dict[str, Any]]] = {}
 
     def _keep(self, path: str, model: dict[str, Any]) -> dict[str, Any]:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         self._kept[path] = (now, model)
         return {"id": CHECKPOINT, "last_modified": now}
 

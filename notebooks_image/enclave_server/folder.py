@@ -113,7 +113,7 @@ class Folder:
         """List a folder, without hidden names, links and special files."""
         found = []
         with self._opened(path, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
-            for name in sorted(os.listdir(descriptor)):
+            for name in sorted(os.listdir(descriptor)):  # noqa: PTH208 - by descriptor
                 known = self._entry_in(descriptor, name)
                 if known is not None:
                     found.append(known)

@@ -40,7 +40,7 @@ ENVIRONMENT = {
     "IPYTHONDIR": "/tmp/.ipython",  # noqa: S108 - the sandbox's own tmpfs
     "PYTHONPATH": CODE,
     "PYTHONDONTWRITEBYTECODE": "1",
-    "ENCLAVE_SOCKET": f"{DATA_FOLDER}/data.sock",
+    "ENCLAVE_SOCK": f"{DATA_FOLDER}/data.sock",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
 }
 

@@ -21,7 +21,7 @@ ALLOW, KILL_PROCESS, FAIL = 0x7FFF_0000, 0x8000_0000, 0x0005_0000
 # struct seccomp_data: offsets of the call number, the architecture and the low words of arguments 0 to 2.
 NUMBER, ARCHITECTURE, ARGUMENT_0, ARGUMENT_1, ARGUMENT_2 = 0, 4, 16, 24, 32
 
-# CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET (linux/sched.h)
+# Every CLONE_NEW flag of linux/sched.h that clone(2) takes: mount, cgroup, uts, ipc, user, pid, net.
 NEW_NAMESPACE_FLAGS = 0x7E02_0000
 X32_BIT = 0x4000_0000
 NEWEST_REVIEWED = 462  # mseal, Linux 6.10: the same number on every architecture since 5.x

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a configuration file, not a module
 """How the notebook server runs in its sandbox. Read from JUPYTER_CONFIG_PATH; a person's own configuration is not."""
 
 from typing import Any
