@@ -39,7 +39,7 @@ rewritten by whoever holds its key shows only in this way:
 ## Check it with programs written by others
 
     # Tessera (github.com/transparency-dev/tessera) re-derives every hash; it prints "fsck failed" when one is wrong
-    go run github.com/transparency-dev/tessera/cmd/fsck@latest \\
+    go run github.com/transparency-dev/tessera/cmd/fsck@v1.0.4 \\
       --storage_url="file://$PWD/" --public_key=vkey --ui=false --N=8 -v=1
 
     # OpenSSL, one entry: the leaf hash is the SHA-256 of a zero byte followed by the entry

@@ -39,15 +39,15 @@ def encode_bundle(entries: Sequence[bytes]) -> bytes:
 
 
 def decode_bundle(raw: bytes, width: int) -> list[bytes]:
-    """Read the first `width` entries of a bundle; raises ValueError when it is cut or malformed."""
+    """Read a bundle of exactly `width` entries; raises ValueError when it is cut, longer or malformed."""
     entries: list[bytes] = []
     place, end = 0, len(raw)
-    while place < end and len(entries) < width:
-        start = place + 2
+    while place < end:
+        start = place + LENGTH.size
         place = start + (raw[place] << 8 | raw[start - 1]) if start <= end else end + 1
         entries.append(raw[start:place])
-    if place > end or len(entries) < width:
-        raise ValueError("the bundle is cut")
+    if place > end or len(entries) != width:
+        raise ValueError("the bundle does not hold what it should")
     return entries
 
 
@@ -187,16 +187,19 @@ class TileReader:
     def hash_tile(self, level: int, index: int) -> bytes:
         """Give a hash tile's bytes, cut to this size's width; raises LogDamaged when missing or cut."""
         width = self._width(level, index)
-        return self._read(level, index, width)[: width * HASH_BYTES]
+        raw, held = self._read(level, index, width)
+        if len(raw) != held * HASH_BYTES:
+            raise self._damaged("has the wrong length", level, index, held)
+        return raw[: width * HASH_BYTES]
 
     def bundle(self, index: int) -> list[bytes]:
-        """Give a bundle's entries; raises LogDamaged when it is missing or cut."""
+        """Give a bundle's entries; raises LogDamaged when it is missing, cut or malformed."""
         width = self._width(0, index)
-        raw = self._read(ENTRIES, index, width)
+        raw, held = self._read(ENTRIES, index, width)
         try:
-            return decode_bundle(raw, width)
+            return decode_bundle(raw, held)[:width]
         except ValueError:
-            raise self._damaged("is cut or malformed", ENTRIES, index, width) from None
+            raise self._damaged("is cut or malformed", ENTRIES, index, held) from None
 
     def node(self, height: int, index: int) -> bytes:
         """Give the hash of a perfect subtree: the NodeReader of `tree`."""
@@ -217,15 +220,13 @@ class TileReader:
         full, partial = widths(level, self.size)
         return WIDTH if index < full else partial
 
-    def _read(self, level: Level, index: int, width: int) -> bytes:
+    def _read(self, level: Level, index: int, width: int) -> tuple[bytes, int]:
+        """Give a tile's bytes and the width of the file they came from."""
         for candidate in dict.fromkeys((width, WIDTH)):
             try:
-                raw = (self.directory / tile_path(level, index, candidate)).read_bytes()
+                return (self.directory / tile_path(level, index, candidate)).read_bytes(), candidate
             except FileNotFoundError:
                 continue
-            if level != ENTRIES and len(raw) != candidate * HASH_BYTES:
-                raise self._damaged("has the wrong length", level, index, candidate)
-            return raw
         raise self._damaged("is missing", level, index, width)
 
     def _damaged(self, what: str, level: Level, index: int, width: int) -> LogDamaged:
