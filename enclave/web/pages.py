@@ -4,8 +4,6 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount
@@ -97,7 +95,7 @@ def _tell_errors(app: FastAPI) -> None:
         return _refusal(request, refusals.house_error(problem))
 
     app.add_exception_handler(LoginNeededError, login)
-    for family in (*refusals.FAMILIES, HTTPException, RequestValidationError):
+    for family in refusals.EXPECTED:
         app.add_exception_handler(family, told)
 
 

@@ -16,6 +16,10 @@ from vault.errors import VaultError
 FAMILIES: tuple[type[Exception], ...] = (EnclaveError, AnonymisationError, AuditError, VaultError)
 
 
+# The last one is answered here too, else the framework answers in its own words; `LastResort` then logs it.
+EXPECTED: tuple[type[Exception], ...] = (*FAMILIES, HTTPException, RequestValidationError, Exception)
+
+
 class TooLarge(BadInput):
     """More bytes than this door takes."""
 
@@ -85,7 +89,7 @@ def install(app: FastAPI) -> None:
     async def told(request: Request, problem: Exception) -> Response:
         return as_json(house_error(problem), request.headers.get("accept-language"))
 
-    for family in (*FAMILIES, HTTPException, RequestValidationError):
+    for family in EXPECTED:
         app.add_exception_handler(family, told)
 
 

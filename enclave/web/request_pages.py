@@ -19,6 +19,7 @@ from enclave.web.visitor import Acting, Arriving, Visitor
 SEE_OTHER = 303
 LONGEST_REASON = 2000
 MOVES: frozenset[str] = frozenset(get_args(Move))
+FORMS = MOVES | {"download"}
 Reason = Annotated[str, Form(max_length=LONGEST_REASON)]
 
 SORT_KEYS: dict[str, Callable[[RequestLine], Any]] = {
@@ -51,7 +52,8 @@ def queue(house: TheHouse, visitor: Arriving, sort: str = "", order: str = "") -
 @routes.get("/requests/{identifier}")
 def request(house: TheHouse, visitor: Arriving, identifier: str) -> Response:
     """Open a request."""
-    return page(visitor, "request.html", sheet=house.request(visitor.person, identifier))
+    sheet = house.request(visitor.person, identifier)
+    return page(visitor, "request.html", sheet=sheet, acts=sheet.may & FORMS)
 
 
 @routes.get("/requests/{identifier}/files/{sha256}")

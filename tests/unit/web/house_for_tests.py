@@ -1,0 +1,287 @@
+"""A small house that keeps everything in memory and asks the same person-rules as the real one."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+from enclave.errors import NotAuthenticated, NotFound, Refused
+from enclave.people import Person, Role
+from enclave.web.needs import (
+    Allowance,
+    BudgetSheet,
+    Charge,
+    Choice,
+    Download,
+    FileIn,
+    FileSheet,
+    Finding,
+    Holder,
+    Json,
+    Move,
+    OutsideLoss,
+    ProjectCard,
+    RequestLine,
+    RequestSheet,
+    SessionPlace,
+    TrailEvent,
+    TrailPage,
+    TrailQuery,
+    TrailReport,
+    TrailStep,
+    Vote,
+)
+
+STEWARDS = {Role.STEWARD, Role.SENIOR_STEWARD}
+SESSION = "0123456789"
+PASSWORD = "correct horse battery staple"
+NOW = datetime.now(UTC)
+COLUMNS: list[Json] = [
+    {"name": "sex", "kind": "category", "domain": ["F", "M"], "low": None, "high": None, "digits": 0},
+    {"name": "cim10", "kind": "category", "domain": ["I50", "J18"], "low": None, "high": None, "digits": 0},
+    {"name": "age", "kind": "integer", "domain": None, "low": "0", "high": "110", "digits": 0},
+    {"name": "length_of_stay", "kind": "integer", "domain": None, "low": "0", "high": "90", "digits": 0},
+    {"name": "admission", "kind": "date", "domain": None, "low": "2020-01-01", "high": "2024-12-31", "digits": 0},
+]
+ANSWER: Json = {
+    "question_sha256": "ab" * 32,
+    "dataset_version": 1,
+    "rows": [
+        {"sex": "F", "count": {"value": 420, "low": 406, "high": 434, "noise_low": 406, "noise_high": 434, "below_noise": False, "holds": "noise"},
+         "mean_length_of_stay": {"value": "6.25", "low": "5.9", "high": "6.6", "noise_low": "6.0", "noise_high": "6.5", "below_noise": False, "holds": "noise and sampling"}},
+        {"sex": "M", "count": {"value": 9, "low": -5, "high": 23, "noise_low": -5, "noise_high": 23, "below_noise": True, "holds": "noise"},
+         "mean_length_of_stay": {"value": None, "low": None, "high": None, "noise_low": None, "noise_high": None, "below_noise": True, "holds": "noise"}},
+    ],
+    "words": {"fr": "Environ 420 séjours, à 14 près ; 2 % du budget de votre projet.", "en": "About 420 stays, give or take 14; 2% of your project's budget."},
+    "spent": {"rho_micro": 20_000, "epsilon": "0.9", "delta": "0.000001"},
+    "left": {"population": 4_000_000, "project": 900_000, "person": 480_000},
+    "replayed": False,
+    "index": 12,
+}
+
+
+@dataclass
+class Kept:
+    """A request as this house keeps it."""
+
+    line: RequestLine
+    purpose: str
+    files: list[FileIn]
+    votes: dict[str, list[Vote]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+class HouseForTests:
+    """People, one project, requests, a trail of dictionaries."""
+
+    def __init__(self) -> None:
+        self.people: dict[str, Person] = {}
+        self.requests: dict[str, Kept] = {}
+        self.events: list[Json] = []
+        self.viewed: list[tuple[str, str]] = []
+        self.asked: list[Json] = []
+        self.moves: list[tuple[str, str, str, str]] = []
+        self.metered: list[tuple[str, str, str, int]] = []
+        self.closed: list[str] = []
+        self.sound = True
+        for name, roles in {
+            "researcher-a": {Role.RESEARCHER},
+            "researcher-b": {Role.RESEARCHER},
+            "steward-a": {Role.STEWARD},
+            "steward-b": {Role.SENIOR_STEWARD},
+            "auditor-a": {Role.AUDITOR},
+        }.items():
+            self.people[name] = Person(name, frozenset(roles))
+
+    # --- people
+
+    def authenticate(self, person: str, password: str) -> Person:
+        if person not in self.people or password != PASSWORD:
+            raise NotAuthenticated("login_refused", "The name or the password is not right.", "Try again.")
+        return self.person(person)
+
+    def person(self, person: str) -> Person:
+        known = self.people.get(person)
+        if known is None or not known.active:
+            raise NotAuthenticated("person_inactive", f"The access of {person} is closed.", "Ask.", person=person)
+        return known
+
+    def projects_of(self, person: Person) -> Sequence[ProjectCard]:
+        if Role.RESEARCHER not in person.roles:
+            return ()
+        return (ProjectCard("heart-failure", "Insuffisance cardiaque : parcours de soins", date(2027, 6, 30)),)
+
+    # --- sessions
+
+    def open_session(self, person: str, project: str) -> SessionPlace:
+        if project not in {card.id for card in self.projects_of(self.person(person))}:
+            raise Refused("not_a_member", "No.", project=project)
+        return SessionPlace(SESSION, f"/n/{SESSION}/nb", f"/n/{SESSION}/data", f"/w/{person}/{project}")
+
+    def session_started(self, session: str, *, ok: bool) -> None:
+        self.events.append({"type": "session.spawn", "outcome": "success" if ok else "failed"})
+
+    def close_session(self, session: str) -> None:
+        self.closed.append(session)
+
+    def holder(self, session: str) -> Holder:
+        if session != SESSION or session in self.closed:
+            raise NotFound("session_unknown", "There is no such notebook session.", "Restart the notebook.")
+        return Holder("researcher-a", "heart-failure")
+
+    def meter(self, person: str, project: str, channel: str, amount: int) -> None:
+        self.metered.append((person, project, channel, amount))
+
+    # --- questions
+
+    def datasets(self, person: Person, project: str) -> Sequence[Json]:
+        return [
+            {"dataset": "hospital-stays", "version": 1, "title": "Séjours hospitaliers", "population": "normandie",
+             "unit": "patient", "rows": 20, "groups": 5, "columns": COLUMNS}
+        ]
+
+    def price(self, person: Person, project: str, question: Json) -> Json:
+        return {
+            "rho_micro": question["rho_micro"], "epsilon": "0.9", "delta": "0.000001",
+            "accuracy": [{"name": ask["name"], "plus_minus": "14"} for ask in question["ask"]],
+            "left": {"population": 4_000_000, "project": 920_000, "person": 500_000},
+            "cap": {"population": 5_000_000, "project": 1_000_000, "person": 500_000},
+        }
+
+    def ask(self, person: Person, project: str, question: Json) -> Json:
+        self.asked.append(question)
+        if question["rho_micro"] > 920_000:
+            raise Refused("budget_spent", "Too dear.", "Ask for less.", rho_micro=question["rho_micro"], left=920_000, scope="project")
+        return ANSWER | {"replayed": len(self.asked) > 1}
+
+    def budget(self, person: Person, project: str) -> BudgetSheet:
+        if project != "heart-failure" or not person.roles & {Role.RESEARCHER, *STEWARDS, Role.AUDITOR}:
+            raise NotFound("no_such_project", "There is no such project.")
+        return BudgetSheet(
+            project, "normandie", Allowance(5_000_000, 4_020_000), Allowance(1_000_000, 920_000), Allowance(500_000, 500_000),
+            (Charge(NOW - timedelta(days=1), "researcher-a", "hospital-stays", 20_000, "ab" * 32),),
+            (OutsideLoss(NOW - timedelta(days=3), "sortie", "Effectifs par sexe <b>2023</b>"),),
+        )
+
+    # --- releases
+
+    def check_files(self, person: Person, project: str, files: Sequence[FileIn]) -> Json:
+        finding = {"check": "small-counts", "verdict": "fail", "where": "ligne 3, colonne effectif", "rule": "moins de 11", "source": "HDH 2022", "fix": "regrouper les classes"}
+        return {
+            "policy": {"name": "default", "version": 1, "sha256": "00" * 32}, "verdict": "fail",
+            "files": [{"file": file.name, "sha256": sha(file.content), "verdict": "fail", "findings": [finding]} for file in files],
+        }
+
+    def create_request(self, person: Person, project: str, title: str, purpose: str, files: Sequence[FileIn]) -> str:
+        identifier = f"0190f3a0-0000-7000-8000-{len(self.requests):012d}"
+        line = RequestLine(identifier, title, project, person.id, "DRAFT", NOW, len(files))
+        self.requests[identifier] = Kept(line, purpose, list(files))
+        return identifier
+
+    def own_requests(self, person: Person, project: str | None = None) -> Sequence[RequestLine]:
+        return [kept.line for kept in self.requests.values() if kept.line.author == person.id]
+
+    def queue(self, person: Person) -> Sequence[RequestLine]:
+        if not person.roles & STEWARDS:
+            raise Refused("role_missing", "This needs a role.", "Ask.", person=person.id, roles="steward")
+        kept = sorted(self.requests.values(), key=lambda each: each.line.since)
+        return [replace(each.line, awaits=not self._voted(each, person)) for each in kept if each.line.status != "DRAFT"]
+
+    def request(self, person: Person, request: str) -> RequestSheet:
+        kept = self._kept(person, request)
+        may: set[str] = set()
+        if person.roles & STEWARDS and kept.line.author != person.id and kept.line.status == "IN_REVIEW":
+            may |= {"open", "vote", "return"}
+        if kept.line.author == person.id:
+            may |= {"withdraw", "open"} | ({"submit"} if kept.line.status == "DRAFT" else set())
+            may |= {"download"} if kept.line.status == "RELEASED" else set()
+        files = tuple(self._file_sheet(kept, file, person) for file in kept.files)
+        return RequestSheet(kept.line, kept.purpose, files, frozenset(may), "disclosure 1")  # type: ignore[arg-type]
+
+    def file(self, person: Person, request: str, sha256: str) -> FileIn:
+        kept = self._kept(person, request)
+        self.viewed.append((person.id, sha256))
+        for file in kept.files:
+            if sha(file.content) == sha256:
+                return file
+        raise NotFound("no_such_file", "The request holds no such file.")
+
+    def vote(self, person: Person, request: str, sha256: str, choice: Choice, reason: str) -> None:
+        if not person.roles & STEWARDS:
+            raise Refused("role_missing", "This needs a role.", "Ask.", person=person.id, roles="steward")
+        kept = self._kept(person, request)
+        kept.votes.setdefault(sha256, []).append(Vote(person.id, choice, reason, NOW))
+
+    def move(self, person: Person, request: str, move: Move, reason: str) -> None:
+        kept = self._kept(person, request)
+        if move not in self.request(person, request).may:
+            raise Refused("not_in_this_state", "Not now.", "Open it again.", status=kept.line.status, act=move)
+        self.moves.append((person.id, request, move, reason))
+        if move == "submit":
+            self.set_status(request, "IN_REVIEW")
+        if move == "withdraw":
+            self.set_status(request, "WITHDRAWN")
+
+    def download(self, person: Person, request: str) -> Download:
+        kept = self._kept(person, request)
+        if kept.line.status != "RELEASED":
+            raise Refused("not_in_this_state", "Not now.", "", status=kept.line.status, act="download")
+        return Download(f"{request}.zip", [b"PK", b"sealed"])
+
+    def set_status(self, request: str, status: str) -> None:
+        kept = self.requests[request]
+        kept.line = replace(kept.line, status=status)
+
+    def _kept(self, person: Person, request: str) -> Kept:
+        kept = self.requests.get(request)
+        if kept is None or not (kept.line.author == person.id or person.roles & {*STEWARDS, Role.AUDITOR}):
+            raise NotFound("no_such_request", "There is no such request.", "Check its id.")
+        return kept
+
+    def _voted(self, kept: Kept, person: Person) -> bool:
+        return all(any(v.reviewer == person.id for v in kept.votes.get(sha(f.content), ())) for f in kept.files)
+
+    def _file_sheet(self, kept: Kept, file: FileIn, person: Person) -> FileSheet:
+        votes = kept.votes.get(sha(file.content), [])
+        seen = votes if len(votes) > 1 else [vote for vote in votes if vote.reviewer == person.id]
+        verdict = "review" if kept.findings else "pass"
+        return FileSheet(file.name, sha(file.content), len(file.content), verdict, file.supporting, kept.findings, tuple(seen), len(votes))
+
+    # --- scrutiny
+
+    def search_trail(self, person: Person, query: TrailQuery) -> TrailPage:
+        self._auditor(person)
+        self.events.append({"type": "audit.search"})
+        found = [
+            TrailEvent(index, "cd" * 32, event) for index, event in enumerate(self.events)
+            if "id" in event and (not query.corr or event.get("corr") == query.corr)
+        ]
+        return TrailPage(found, len(found))
+
+    def event(self, person: Person, event: str) -> tuple[TrailEvent, str]:
+        self._auditor(person)
+        for index, each in enumerate(self.events):
+            if each.get("id") == event:
+                return TrailEvent(index, "cd" * 32, each), "c2sp.org/tlog-proof@v1\n"
+        raise NotFound("no_such_event", "The trail has no such event.")
+
+    def verify_trail(self, person: Person) -> TrailReport:
+        self._auditor(person)
+        steps = (TrailStep(1, "checkpoint signature", True), TrailStep(2, "root from tiles", self.sound))
+        return TrailReport(self.sound, True, 1234, "ef" * 32, steps, (), None if self.sound else 17, 1)
+
+    def checkpoint(self, person: Person) -> str:
+        self._auditor(person)
+        return "enclave.example/trail\n1234\n7+/v\n\n— enclave.example/trail AAAA\n"
+
+    def export_trail(self, person: Person) -> Download:
+        self._auditor(person)
+        return Download("trail.zip", [b"PK"])
+
+    def _auditor(self, person: Person) -> None:
+        if Role.AUDITOR not in person.roles:
+            raise Refused("role_missing", "This needs a role.", "Ask.", person=person.id, roles="auditor")

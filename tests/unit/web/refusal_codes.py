@@ -1,0 +1,61 @@
+"""Which refusals the packages can make: read from their source, so that none is without its sentences."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+# What is read on a page, in a notebook or from the hub. The rest (intake, keys, recorder, settings, supervisor) is
+# read by an operator at the command line, in the English of its `raise`.
+SPOKEN = (
+    "enclave/web",
+    "enclave/release",
+    "enclave/accounts",
+    "enclave/agreements/rules.py",
+    "enclave/journeys/question.py",
+    "enclave/journeys/release.py",
+    "enclave/journeys/scrutiny.py",
+    "enclave/desks",
+    "enclave/engine.py",
+    "enclave/sessions.py",
+    "enclave/house.py",
+    "enclave/local_http.py",
+    "enclave/receipt.py",
+    "anonymisation",
+)
+CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|unforeseen")
+# What is called with a code first: the error classes, and the small helpers that raise one.
+MAKERS = re.compile(r"refuse|_refuse|[A-Z]\w*|_all_different")
+
+
+def refusals() -> dict[str, tuple[str, set[str]]]:
+    """Give each code with an English sentence it was seen with and the parameters given."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    for path in _files():
+        for code, sentence, params in _in(ast.parse(path.read_text(encoding="utf-8"))):
+            known = found.get(code)
+            found[code] = (sentence, params if known is None else known[1] & params)
+    return found
+
+
+def _files() -> Iterator[Path]:
+    for place in SPOKEN:
+        path = ROOT / place
+        yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+def _in(tree: ast.AST) -> Iterator[tuple[str, str, set[str]]]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or len(node.args) < 2:
+            continue
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        first = node.args[0]
+        if MAKERS.fullmatch(name) and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            if CODE.fullmatch(first.value) and _is_sentence(node.args[1]):
+                yield first.value, ast.unparse(node.args[1]), {word.arg for word in node.keywords if word.arg}
+
+
+def _is_sentence(node: ast.expr) -> bool:
+    text = ast.unparse(node)
+    return isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Name | ast.Call) and (" " in text or isinstance(node, ast.Name))

@@ -1,0 +1,485 @@
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from enclave.people import Person, Role
+from enclave.web.limits import SMALL
+from enclave.web.needs import FileIn, Finding
+from tests.unit.web.browser import Browser, World
+from tests.unit.web.house_for_tests import sha
+
+ATTACK = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
+TABLE = b"sexe;effectif\nF;420\nM;<script>alert(3)</script>\n"
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(story)
+
+
+def submitted(world: World, title: str = "Effectifs par sexe", content: bytes = TABLE) -> str:
+    author = world.house.people["researcher-a"]
+    request = world.house.create_request(author, "heart-failure", title, "Article", [FileIn("table.csv", content)])
+    world.house.set_status(request, "IN_REVIEW")
+    return request
+
+
+def test_a_stranger_is_sent_to_sign_in_and_comes_back_where_they_were_going():
+    async def story() -> None:
+        world = World()
+        browser = Browser(world.app)
+        answer = await browser.get("queue?sort=title")
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/enclave/login?next=%2Fenclave%2Fqueue%3Fsort%3Dtitle"
+        back = await browser.sign_in("researcher-a")
+        assert back.headers["location"] == "/enclave/requests"
+        assert (await browser.get("")).status_code == 200
+
+    run(story())
+
+
+def test_the_browser_holds_one_opaque_cookie_on_our_path_only():
+    async def story() -> None:
+        world = World()
+        browser = Browser(world.app)
+        back = await browser.sign_in("researcher-a")
+        cookie = next(each for each in back.headers.get_list("set-cookie") if each.startswith("enclave-session="))
+        assert "HttpOnly" in cookie
+        assert "Path=/enclave/" in cookie
+        assert "samesite=lax" in cookie.lower()
+        assert "token" not in cookie
+        assert "researcher" not in cookie
+
+    run(story())
+
+
+def test_the_state_must_be_this_browsers_and_works_once():
+    async def story() -> None:
+        world = World()
+        victim, attacker = Browser(world.app), Browser(world.app)
+        sent = await attacker.http.get("/enclave/login")
+        state = sent.headers["location"].split("state=")[1].split("&")[0]
+        assert (await victim.get(f"oauth_callback?state={state}&code=researcher-b")).status_code == 403
+        assert (await attacker.get(f"oauth_callback?state={state}&code=researcher-b")).status_code == 303
+        assert (await attacker.get(f"oauth_callback?state={state}&code=researcher-b")).status_code == 403
+        assert (await victim.get("oauth_callback")).status_code == 403
+
+    run(story())
+
+
+def test_a_state_older_than_five_minutes_is_refused():
+    async def story() -> None:
+        world = World()
+        browser = Browser(world.app)
+        sent = await browser.http.get("/enclave/login")
+        state = sent.headers["location"].split("state=")[1].split("&")[0]
+        world.now += 301
+        assert (await browser.get(f"oauth_callback?state={state}&code=researcher-b")).status_code == 403
+
+    run(story())
+
+
+def test_a_session_number_known_before_is_not_the_one_given():
+    async def story() -> None:
+        world = World()
+        browser = Browser(world.app)
+        browser.http.cookies.set("enclave-session", "chosen-by-somebody-else", path="/enclave/")
+        back = await browser.sign_in("researcher-a")
+        given = next(each for each in back.headers.get_list("set-cookie") if each.startswith("enclave-session="))
+        assert "chosen-by-somebody-else" not in given
+        assert world.sessions.find("chosen-by-somebody-else") is None
+
+    run(story())
+
+
+@pytest.mark.parametrize("next_page", ["//evil.test/", "https://evil.test/", "/hub/logout", "/enclave/\\evil", "/enclave//evil"])
+def test_signing_in_never_leads_elsewhere(next_page: str):
+    async def story() -> None:
+        world = World()
+        browser = Browser(world.app)
+        sent = await browser.http.get("/enclave/login", params={"next": next_page})
+        state = sent.headers["location"].split("state=")[1].split("&")[0]
+        back = await browser.get(f"oauth_callback?state={state}&code=researcher-a")
+        assert back.headers["location"] == "/enclave/"
+
+    run(story())
+
+
+def test_a_role_taken_away_is_gone_at_the_next_click():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("steward-a")
+        assert (await browser.get("queue")).status_code == 200
+        world.house.people["steward-a"] = Person("steward-a", frozenset({Role.RESEARCHER}))
+        assert (await browser.get("queue")).status_code == 403
+        world.house.people["steward-a"] = Person("steward-a", frozenset(), active=False)
+        assert (await browser.get("")).status_code == 401
+
+    run(story())
+
+
+def test_a_sign_out_at_the_hub_ends_the_session_here():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("steward-a")
+        world.hub.revoked.add("token of steward-a")
+        assert (await browser.get("queue")).status_code == 303
+        world.hub.revoked.clear()
+        assert (await browser.get("queue")).status_code == 303
+
+    run(story())
+
+
+def test_a_hub_that_is_down_opens_nothing():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("steward-a")
+        world.hub.down = True
+        assert (await browser.get("queue")).status_code == 503
+
+    run(story())
+
+
+def test_an_idle_session_ends_and_so_does_an_old_one():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("steward-a")
+        world.now += 29 * 60
+        assert (await browser.get("")).status_code == 200
+        world.now += 31 * 60
+        assert (await browser.get("")).status_code == 303
+        await browser.sign_in("steward-a")
+        for _ in range(25):
+            world.now += 25 * 60
+            last = await browser.get("")
+        assert last.status_code == 303
+
+    run(story())
+
+
+def test_a_form_without_this_sessions_token_does_nothing():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        browser, other = await world.browser("researcher-a"), await world.browser("steward-a")
+        foreign = await other.csrf()
+        for csrf in ("", "x", foreign, "é"):
+            answer = await browser.post(f"requests/{request}/withdraw", csrf=csrf)
+            assert answer.status_code == 403
+        assert world.house.moves == []
+
+    run(story())
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}],
+)
+def test_a_form_sent_by_another_site_or_by_a_script_does_nothing(headers: dict[str, str]):
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        browser = await world.browser("researcher-a")
+        answer = await browser.post(f"requests/{request}/withdraw", headers=headers)
+        assert answer.status_code == 403
+        assert world.house.moves == []
+
+    run(story())
+
+
+def test_a_script_on_this_origin_cannot_read_a_page():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("researcher-a")
+        answer = await browser.get("", Sec_Fetch_Mode="cors", Sec_Fetch_Dest="empty")
+        assert answer.status_code == 403
+        assert "csrf" not in answer.text
+        assert (await browser.get("", Sec_Fetch_Dest="iframe")).status_code == 403
+
+    run(story())
+
+
+def test_every_answer_carries_the_security_headers():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("researcher-a")
+        for path in ("", "login", "no-such-page", "static/enclave.css", "queue"):
+            answer = await browser.get(path)
+            assert "default-src 'none'" in answer.headers["content-security-policy"]
+            assert "unsafe-inline" not in answer.headers["content-security-policy"]
+            assert answer.headers["cross-origin-opener-policy"] == "noopener-allow-popups"
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["cache-control"] == "no-store"
+
+    run(story())
+
+
+def test_no_page_has_an_inline_script_or_style_or_anything_from_elsewhere():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        steward, auditor = await world.browser("steward-a"), await world.browser("auditor-a")
+        pages = [await steward.get(path) for path in ("", "requests", "queue", f"requests/{request}", f"requests/{request}/files/{sha(TABLE)}")]
+        pages += [await auditor.get(path) for path in ("audit", "audit/search", "projects/heart-failure/budget")]
+        for page in pages:
+            assert page.status_code == 200
+            assert "<script>" not in page.text
+            assert " style=" not in page.text
+            assert " onclick" not in page.text
+            assert "http://" not in page.text
+            assert "https://" not in page.text
+
+    run(story())
+
+
+def test_hostile_text_is_shown_and_never_runs():
+    async def story() -> None:
+        world = World()
+        request = submitted(world, title=ATTACK)
+        kept = world.house.requests[request]
+        kept.line = replace(kept.line, outcome_reason=ATTACK)
+        kept.purpose = ATTACK
+        kept.files = [FileIn(f"a{ATTACK}.csv", TABLE)]
+        kept.findings = (Finding(ATTACK, "review", ATTACK, ATTACK, ATTACK, ATTACK),)
+        world.house.vote(world.house.people["steward-b"], request, sha(TABLE), "return", ATTACK)
+        world.house.vote(world.house.people["steward-a"], request, sha(TABLE), "return", ATTACK)
+        world.house.events.append({"id": ATTACK, "corr": ATTACK, "type": ATTACK, "occurred": ATTACK, "actor": {"id": ATTACK}, "reason": ATTACK, "project": ATTACK, "outcome": ATTACK, "phase": ATTACK})
+        steward, auditor = await world.browser("steward-a"), await world.browser("auditor-a")
+        pages = [await steward.get(path) for path in ("", "queue", f"requests/{request}", f"requests/{request}/files/{sha(TABLE)}")]
+        pages += [await auditor.get("audit/search?person=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")]
+        pages += [await auditor.http.get("/enclave/audit/search", params={"corr": ATTACK})]
+        pages += [await auditor.get("projects/heart-failure/budget")]
+        for page in pages:
+            assert page.status_code == 200
+            assert "<script>alert" not in page.text
+            assert "<img src=x" not in page.text
+            assert "<b>2023" not in page.text
+        assert "&lt;script&gt;alert(3)" in pages[3].text
+
+    run(story())
+
+
+def test_a_researcher_cannot_open_the_queue_or_the_trail():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("researcher-a")
+        for path in ("queue", "audit", "audit/search?person=steward-a", "audit/checkpoint"):
+            assert (await browser.get(path)).status_code == 403
+        assert (await browser.post("audit/export")).status_code == 403
+        home = await browser.get("")
+        assert "/enclave/queue" not in home.text
+        assert "/enclave/audit" not in home.text
+
+    run(story())
+
+
+def test_somebody_elses_request_is_not_there_rather_than_forbidden():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        browser = await world.browser("researcher-b")
+        absent = await browser.get("requests/0190f3a0-0000-7000-8000-999999999999")
+        present = await browser.get(f"requests/{request}")
+        assert absent.status_code == present.status_code == 404
+        assert absent.text.replace("999999999999", "") == present.text
+        assert (await browser.get(f"requests/{request}/files/{sha(TABLE)}")).status_code == 404
+        assert (await browser.post(f"requests/{request}/download")).status_code == 404
+        assert world.house.viewed == []
+
+    run(story())
+
+
+def test_the_auditor_reads_and_cannot_vote():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        browser = await world.browser("auditor-a")
+        opened = await browser.get(f"requests/{request}")
+        assert opened.status_code == 200
+        assert "vote" not in opened.text
+        answer = await browser.post(f"requests/{request}/files/{sha(TABLE)}/vote", choice="approve")
+        assert answer.status_code == 403
+        assert world.house.requests[request].votes == {}
+
+    run(story())
+
+
+def test_a_vote_is_for_the_bytes_named_in_the_address_and_leads_to_the_next_file():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        world.house.requests[request].files.append(FileIn("note.txt", b"bonjour"))
+        browser = await world.browser("steward-a")
+        answer = await browser.post(f"requests/{request}/files/{sha(TABLE)}/vote", choice="approve")
+        assert answer.headers["location"] == f"/enclave/requests/{request}/files/{sha(b'bonjour')}"
+        answer = await browser.post(f"requests/{request}/files/{sha(b'bonjour')}/vote", choice="return", reason="dater")
+        assert answer.headers["location"] == "/enclave/queue"
+        assert [vote.choice for vote in world.house.requests[request].votes[sha(b"bonjour")]] == ["return"]
+
+    run(story())
+
+
+def test_a_reviewer_sees_that_another_has_voted_and_not_what():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        world.house.vote(world.house.people["steward-b"], request, sha(TABLE), "reject", "trop petit")
+        browser = await world.browser("steward-a")
+        before = await browser.get(f"requests/{request}")
+        assert "Une autre personne a voté" in before.text
+        assert "trop petit" not in before.text
+        assert "steward-b" not in before.text
+        await browser.post(f"requests/{request}/files/{sha(TABLE)}/vote", choice="approve")
+        after = await browser.get(f"requests/{request}")
+        assert "trop petit" in after.text
+
+    run(story())
+
+
+def test_opening_a_file_is_told_to_the_house():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        browser = await world.browser("steward-a")
+        await browser.get(f"requests/{request}/files/{sha(TABLE)}")
+        assert world.house.viewed == [("steward-a", sha(TABLE))]
+        assert (await browser.get(f"requests/{request}/files/{'0' * 64}")).status_code == 404
+
+    run(story())
+
+
+def test_the_released_package_comes_as_an_attachment():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        world.house.set_status(request, "RELEASED")
+        browser = await world.browser("researcher-a")
+        answer = await browser.post(f"requests/{request}/download")
+        assert answer.content == b"PKsealed"
+        assert answer.headers["content-disposition"].startswith(f'attachment; filename="{request}.zip"')
+        assert (await browser.get(f"requests/{request}/download")).status_code == 405
+
+    run(story())
+
+
+def test_a_step_that_does_not_exist_is_not_found():
+    async def story() -> None:
+        world = World()
+        request = submitted(world)
+        browser = await world.browser("researcher-a")
+        assert (await browser.post(f"requests/{request}/approve")).status_code == 404
+        assert (await browser.post(f"requests/{request}/package")).status_code == 403
+        assert (await browser.post(f"requests/{request}/withdraw")).status_code == 303
+
+    run(story())
+
+
+def test_too_large_a_form_is_refused_before_it_is_read():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("steward-a")
+        answer = await browser.http.post("/enclave/language", content=b"x" * (SMALL + 1))
+        assert answer.status_code == 413
+        assert "octets" in answer.text
+
+    run(story())
+
+
+def test_the_first_sentence_says_what_waits():
+    async def story() -> None:
+        world = World()
+        steward = await world.browser("steward-a")
+        assert "Rien ne vous attend." in (await steward.get("")).text
+        submitted(world)
+        assert "1 demande vous attend, depuis aujourd'hui." in (await steward.get("")).text.replace("&#39;", "'")
+        submitted(world)
+        text = (await steward.get("queue")).text.replace("&#39;", "'")
+        assert "2 demandes vous attendent\u202f; la plus ancienne depuis aujourd'hui." in text
+
+    run(story())
+
+
+def test_the_pages_speak_english_when_asked():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("steward-a")
+        assert (await browser.post("language", to="en")).status_code == 303
+        assert "Nothing waits for you." in (await browser.get("")).text
+        assert (await browser.post("language", to="de")).status_code == 422
+
+    run(story())
+
+
+def test_a_table_is_sorted_by_plain_links():
+    async def story() -> None:
+        world = World()
+        for title in ("b", "c", "a"):
+            submitted(world, title=title)
+        browser = await world.browser("researcher-a")
+        up = (await browser.get("requests?sort=title")).text
+        down = (await browser.get("requests?sort=title&order=down")).text
+        assert up.index(">a</a>") < up.index(">b</a>") < up.index(">c</a>")
+        assert down.index(">c</a>") < down.index(">b</a>") < down.index(">a</a>")
+        assert 'aria-sort="ascending"' in up
+        assert (await browser.get("requests?sort=__class__")).status_code == 200
+
+    run(story())
+
+
+def test_the_auditor_gets_two_verdicts_in_words():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        sound = (await browser.post("audit/verify")).text
+        assert "intact et complet" in sound
+        world.house.sound = False
+        broken = (await browser.post("audit/verify")).text
+        assert "le premier événement touché est le n° 17" in broken.replace("\u202f", " ")
+        assert (await browser.post("audit/export")).headers["content-disposition"].startswith("attachment")
+        assert (await browser.get("audit/checkpoint")).headers["content-type"].startswith("text/plain")
+
+    run(story())
+
+
+def test_a_search_says_that_it_is_recorded_and_a_link_from_elsewhere_only_fills_the_form():
+    async def story() -> None:
+        world = World()
+        world.house.events.append({"id": "e1", "corr": "c1", "type": "data.query", "occurred": "2026-11-25T10:00:00.123456Z"})
+        browser = await world.browser("auditor-a")
+        found = await browser.get("audit/search?corr=c1&first=2026-11-01&last=2026-11-25")
+        assert "inscrite au journal" in found.text
+        assert "25 nov. 2026, 11:00:00" in found.text
+        searches = len(world.house.events)
+        elsewhere = await browser.get("audit/search?corr=c1", Sec_Fetch_Site="cross-site")
+        assert 'value="c1"' in elsewhere.text
+        assert len(world.house.events) == searches
+        assert "cdcdcd" in (await browser.get("audit/events/e1")).text
+        assert (await browser.get("audit/search?first=yesterday")).status_code == 422
+
+    run(story())
+
+
+def test_a_project_budget_is_shown_and_says_what_it_leaves_out():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("researcher-a")
+        page = (await browser.get("projects/heart-failure/budget")).text
+        assert "Il reste 92\u202f% du budget" in page
+        assert "ne couvre que les questions" in page
+        assert (await browser.get("projects/other/budget")).status_code == 404
+
+    run(story())
+
+
+def test_signing_out_ends_the_session_and_goes_to_the_hub():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("researcher-a")
+        number = browser.http.cookies["enclave-session"]
+        answer = await browser.post("logout")
+        assert answer.headers["location"] == "/hub/logout"
+        assert world.sessions.find(number) is None
+
+    run(story())
