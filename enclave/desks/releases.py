@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Any, Final
 
 import orjson
-from anonymisation.disclosure.scan import Report, check_files
+from anonymisation.disclosure.report import Report, in_language
+from anonymisation.disclosure.scan import check_files
 
 from anonymisation.disclosure.policy import DisclosurePolicy
 from enclave.agreements.policy import load_policy
@@ -18,10 +19,10 @@ from enclave.people import Person, Role
 from enclave.recording import Actor, Denials, EventObject, Visitor, recorded
 from enclave.release import rules
 from enclave.release.desk import Desk
+from enclave.release.packaging import Packager
 from enclave.release.questions import Offer, Situation, offered
 from enclave.release.states import Act, Status
 from enclave.release.words import Choice, OutputFile, ReleaseRequest
-from enclave.release_packager import ReleasePackager
 from enclave.web.needs import (
     Choice as WebChoice,
 )
@@ -42,6 +43,8 @@ REVIEWERS: Final = frozenset({Role.STEWARD, Role.SENIOR_STEWARD, Role.PARTNER_DE
 LOOKERS_ON: Final = REVIEWERS | {Role.AUDITOR}
 # The checks can be asked about anything: a low daily number keeps them from being used as an oracle (design 8).
 CHECKS_PER_DAY: Final = 50
+# What a recipient may do is between the project and its partners; the package does not widen it.
+LICENCE: Final = "Use limited to the stated purpose, as agreed between the project and its partners."
 OFFERS: Final[dict[Offer, May]] = {
     Offer.SUBMIT: "submit",
     Offer.WITHDRAW: "withdraw",
@@ -90,8 +93,12 @@ class ReleaseDesk(PeopleDesk):
     @property
     def desk(self) -> Desk:
         """The release journey's own tools."""
-        packager = ReleasePackager(
-            self.settings.trail.origin, self.releases, self.agreements, self.recorder, self.keys, now
+        packager = Packager(
+            house=self.settings.trail.origin,
+            licence=LICENCE,
+            sign=lambda data: self.keys.sign("package", data),
+            public_key=self.keys.public_key("package"),
+            prove=self.recorder.proof,
         )
         denials = Denials(self.recorder)
         return Desk(
@@ -109,7 +116,7 @@ class ReleaseDesk(PeopleDesk):
             report = self._checked(project, {file.name: file.content for file in files})
             act.closing["counts"] = {"files": len(files)}
             act.reason = report.verdict
-        return report.to_json()
+        return in_language(report.to_json(), person.locale)
 
     def create_request(
         self, person: Person, project: str, title: str, purpose: str, files: Sequence[FileIn]
@@ -135,6 +142,7 @@ class ReleaseDesk(PeopleDesk):
         found = self._situation(self._readable(person, request))
         check = self.releases.check(request, found.request.round)
         report: Json = orjson.loads(check.report) if check is not None else {"files": [], "policy": {}}
+        report = in_language(report, person.locale)
         policy = report["policy"]
         return RequestSheet(
             line=self._line(person, found),
@@ -233,7 +241,11 @@ def _file_sheet(person: Person, found: Situation, file: OutputFile, report: Json
         bytes=file.bytes,
         verdict=told["verdict"] if told is not None else None,
         supporting=file.supporting,
-        findings=[Finding(**one) for one in told["findings"]] if told is not None else [],
+        findings=[_finding(one) for one in told["findings"]] if told is not None else [],
         votes=[Vote(one.reviewer, one.choice.value, one.note, one.at) for one in seen],
         votes_cast=len({one.reviewer for one in votes}),
     )
+
+
+def _finding(told: Json) -> Finding:
+    return Finding(told["check"], told["verdict"], told["where"], told["rule"], told["source"], told["fix"])
