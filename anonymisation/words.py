@@ -23,6 +23,7 @@ class Language:
     thousands: str
     decimal: str
     colon: str
+    also: str
     about: str
     untold: str
     over: str
@@ -40,13 +41,14 @@ FRENCH: Final = Language(
     thousands=NARROW_SPACE,
     decimal=",",
     colon=f"{NO_BREAK_SPACE}: ",
+    also=f"{NARROW_SPACE}; ",
     about="environ {value}, à {width} près",
     untold="trop peu de lignes pour le dire",
     over="Sur {groups} groupes par {by}, {name} va de {low} ({low_key}) à {high} ({high_key}).",
     extremes="Sur {groups} groupes par {by}, aucun ne compte assez de lignes pour dire {name}.",
-    both="L’intervalle à 95 % réunit le bruit de confidentialité et l’aléa d’échantillonnage (lignes supposées indépendantes).",
-    noise="L’intervalle à 95 % ne contient que le bruit de confidentialité\u00a0: ce n’est pas un intervalle de confiance.",
-    mixed="L’intervalle à 95 % réunit bruit et échantillonnage, sauf là où «\u00a0holds\u00a0» dit «\u00a0noise\u00a0» (bruit seul).",
+    both="L’intervalle à 95\u00a0% réunit le bruit de confidentialité et l’aléa d’échantillonnage (lignes supposées indépendantes).",
+    noise="L’intervalle à 95\u00a0% ne contient que le bruit de confidentialité\u00a0: ce n’est pas un intervalle de confiance.",
+    mixed="L’intervalle à 95\u00a0% réunit bruit et échantillonnage, sauf là où «\u00a0holds\u00a0» dit «\u00a0noise\u00a0» (bruit seul).",
     below="Valeurs qui ne se distinguent pas nettement du bruit\u00a0: {count} sur {cells}.",
     kept="Pour chaque {unit}, au plus {rows} ligne(s) dans {groups_kept} groupe(s) sont prises en compte.",
     row="L’unité protégée est la ligne, pas la personne.",
@@ -56,6 +58,7 @@ ENGLISH: Final = Language(
     thousands=",",
     decimal=".",
     colon=": ",
+    also="; ",
     about="about {value}, give or take {width}",
     untold="too few rows to say",
     over="Over {groups} groups by {by}, {name} goes from {low} ({low_key}) to {high} ({high_key}).",
@@ -91,7 +94,7 @@ def _tell(language: Language, plan: Plan, table: Table, groups: Sequence[Group])
 def _finding(language: Language, plan: Plan, groups: Sequence[Group]) -> str:
     if not plan.keys:
         findings = [f"{name}{language.colon}{_about(language, cell)}" for name, cell in groups[0][1].items()]
-        return "; ".join(findings) + "."
+        return language.also.join(findings) + "."
     return " ".join(_range(language, plan, groups, statistic.name) for statistic in plan.statistics)
 
 

@@ -3,11 +3,11 @@ from typing import Any
 
 import orjson
 import pytest
-from tests.unit.anonymisation.question_tables import PER_ROW, STAYS, document, question
 
 from anonymisation import plan
 from anonymisation.errors import AnonymisationError, BadQuestion, Damaged
 from anonymisation.question import MAX_BYTES, canonical, check, digest, parse
+from tests.unit.anonymisation.question_tables import PER_ROW, STAYS, document, question
 
 
 def refusal(raw: Any, table: Any = STAYS) -> AnonymisationError:
