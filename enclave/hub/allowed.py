@@ -11,8 +11,8 @@ from enclave.hub.canonical import Target
 # A person's or project's id (the house's own form, and a safe hub slug).
 ID = re.compile(r"[a-z][a-z0-9-]{0,29}")
 ONE, REST = "{one}", "{rest}"
+ICON = ("favicon.ico",)  # browsers ask for it by themselves
 READ = frozenset({"GET", "HEAD"})
-OPEN = READ
 SEND = READ | {"POST"}
 ALL = SEND | {"PUT", "PATCH", "DELETE"}
 
@@ -75,27 +75,27 @@ def _rules(methods: frozenset[str], door: Door, *paths: str, channel: Channel = 
 
 
 HUB_RULES: Sequence[Rule] = [
-    *_rules(OPEN, Door.HOME, "", "home"),
+    *_rules(READ, Door.HOME, "", "home"),
     *_rules(SEND, Door.LOGIN, "login"),
-    *_rules(OPEN, Door.HUB, "logout", "logo", "health", "static/{rest}"),
-    *_rules(OPEN, Door.HUB, "spawn-pending/{one}/{one}", "user/{one}/{one}/{rest}"),
+    *_rules(READ, Door.HUB, "logout", "logo", "health", "static/{rest}"),
+    *_rules(READ, Door.HUB, "spawn-pending/{one}/{one}", "user/{one}/{one}/{rest}"),
     *_rules(SEND, Door.HUB, "spawn/{one}/{one}", "api/oauth2/authorize"),
-    *_rules(OPEN, Door.HUB, "api/users/{one}/servers/{one}/progress"),
+    *_rules(READ, Door.HUB, "api/users/{one}/servers/{one}/progress"),
     *_rules(frozenset({"DELETE"}), Door.HUB, "api/users/{one}/servers/{one}"),
 ]
 
 # Below /user/<person>/<project>/: what JupyterLab asks for, and no file that is not source text.
 SERVER_RULES: Sequence[Rule] = [
-    *_rules(OPEN, Door.LAB, "", "lab", "lab/tree/{rest}", "lab/workspaces/{rest}"),
-    *_rules(OPEN, Door.LAB, "oauth_callback", "logout"),
-    *_rules(OPEN, Door.ASSET, "static/{rest}", "lab/extensions/{rest}", "lab/api/themes/{rest}"),
+    *_rules(READ, Door.LAB, "", "lab", "lab/tree/{rest}", "lab/workspaces/{rest}"),
+    *_rules(READ, Door.LAB, "oauth_callback", "logout"),
+    *_rules(READ, Door.ASSET, "static/{rest}", "lab/extensions/{rest}", "lab/api/themes/{rest}"),
     *_rules(ALL, Door.DATA, "api/contents", "api/contents/{rest}", channel=Channel.CONTENTS),
-    *_rules(OPEN, Door.DATA, "api/kernels/{one}/channels", channel=Channel.KERNEL),
+    *_rules(READ, Door.DATA, "api/kernels/{one}/channels", channel=Channel.KERNEL),
     *_rules(ALL, Door.DATA, "api/sessions", "api/sessions/{one}", "api/kernels", "api/kernels/{one}"),
     *_rules(frozenset({"POST"}), Door.DATA, "api/kernels/{one}/interrupt", "api/kernels/{one}/restart"),
-    *_rules(OPEN, Door.DATA, "api", "api/status", "api/me", "api/kernelspecs", "api/kernelspecs/{one}"),
-    *_rules(OPEN, Door.DATA, "api/config/{one}", "api/events/subscribe"),
-    *_rules(OPEN, Door.DATA, "lab/api/translations", "lab/api/translations/{one}"),
+    *_rules(READ, Door.DATA, "api", "api/status", "api/me", "api/kernelspecs", "api/kernelspecs/{one}"),
+    *_rules(READ, Door.DATA, "api/config/{one}", "api/events/subscribe"),
+    *_rules(READ, Door.DATA, "lab/api/translations", "lab/api/translations/{one}"),
     *_rules(READ | {"PUT"}, Door.DATA, "lab/api/settings", "lab/api/settings/{rest}"),
     *_rules(READ | {"PUT", "DELETE"}, Door.DATA, "lab/api/workspaces", "lab/api/workspaces/{rest}"),
 ]
@@ -134,6 +134,8 @@ def find_passage(method: str, target: Target) -> Passage:
     """Say through which door a request may pass. Raises `Refused` when it is not on the list."""
     if not target.segments:
         return Passage(Door.HOME)
+    if target.segments == ICON and method in READ:
+        return Passage(Door.ASSET, rest=("static", "favicons", "favicon.ico"))
     first, *rest = target.segments
     areas = {"hub": _hub, "user": _server, "enclave": _pages}
     if first not in areas:

@@ -30,6 +30,7 @@ from enclave.hub.headers import (
     is_attachment,
     is_own_place,
     request_headers,
+    server_prefix,
 )
 from enclave.hub.house import house_at
 from enclave.hub.meter import BudgetSpent, DayCount, Meter, NotMetered
@@ -72,16 +73,18 @@ def _told(error: EnclaveError) -> tuple[int, words.Words]:
     return 403, by_code.get(error.code, words.CLOSED)
 
 
-def refusal(error: EnclaveError, door: Door = Door.DATA) -> web.Response:
+NOWHERE = Passage(Door.DATA)
+
+
+def refusal(error: EnclaveError) -> web.Response:
     """Answer with a status, the two languages, and nothing of the request."""
     status, told = _told(error)
     body = {"message": str(told), "error": {"code": error.code, "message": told.en, "fr": told.fr}}
-    headers = answer_headers(door) | {"Cache-Control": "no-store"}
     return web.Response(
         status=status,
         text=json.dumps(body, ensure_ascii=False),
         content_type="application/json",
-        headers=headers,
+        headers=answer_headers(NOWHERE, ""),
     )
 
 
@@ -150,22 +153,18 @@ class Gateway(Proxy):
     # What a browser asks.
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        door = Door.DATA
         try:
             target = read_target(request.raw_path)
             passage = find_passage(request.method, target)
-            door = passage.door
             self._check_origin(request)
             return await self._pass(request, target, passage)
         except BodyTooLargeError:
-            return web.Response(status=413, text=str(words.TOO_LARGE), headers=answer_headers(door))
+            return web.Response(status=413, text=str(words.TOO_LARGE), headers=answer_headers(NOWHERE, ""))
         except EnclaveError as error:
             self.log.info("refused: %s %s", error.code, request.method)
-            return refusal(error, door)
+            return refusal(error)
         except (aiohttp.ClientError, ConnectionError, TimeoutError):
-            return refusal(
-                ComponentDown("no_answer", "The component behind the gateway does not answer."), door
-            )
+            return refusal(ComponentDown("no_answer", "The component behind the gateway does not answer."))
 
     def _check_origin(self, request: web.Request) -> None:
         """Refuse another host's name (DNS rebinding) and what another site's page sends.
@@ -183,7 +182,9 @@ class Gateway(Proxy):
 
     async def _pass(self, request: web.Request, target: Target, passage: Passage) -> web.StreamResponse:
         if passage.door is Door.HOME:
-            return web.Response(status=302, headers=answer_headers(Door.HOME) | {"Location": HOME_PAGE})
+            return web.Response(
+                status=302, headers=answer_headers(passage, self.origin) | {"Location": HOME_PAGE}
+            )
         if passage.door is Door.ASSET:
             return self._asset(passage, target)
         if passage.person:
@@ -194,7 +195,9 @@ class Gateway(Proxy):
 
     def _asset(self, passage: Passage, target: Target) -> web.StreamResponse:
         file = self._assets.find(passage.rest)
-        headers = answer_headers(Door.ASSET) | {"Cache-Control": self._assets.cache_for(target.query)}
+        headers = answer_headers(passage, self.origin) | {
+            "Cache-Control": self._assets.cache_for(target.query)
+        }
         return web.FileResponse(file, headers=headers)
 
     def _request_headers(self, request: web.Request, passage: Passage) -> list[tuple[str, str]]:
@@ -230,11 +233,11 @@ class Gateway(Proxy):
         cookies = headers.popall("Set-Cookie", [])
         for name in {*HOP_BY_HOP, *OWN_ANSWER_HEADERS}:
             headers.popall(name, None)
-        prefix = f"/user/{passage.person}/{passage.project}/" if passage.person else "/"
+        prefix = server_prefix(passage) if passage.person else "/"
         for cookie in cookies:
             if cookie_stays_below(cookie, prefix):
                 headers.add("Set-Cookie", cookie)
-        headers.update(answer_headers(passage.door))
+        headers.update(answer_headers(passage, self.origin))
         return headers
 
     async def _move(
@@ -292,7 +295,7 @@ class Gateway(Proxy):
             browser = web.WebSocketResponse(
                 protocols=protocols, max_msg_size=MESSAGE_BYTES_MAX, compress=False, timeout=1.0
             )
-            browser.headers.update(answer_headers(Door.DATA))
+            browser.headers.update(answer_headers(passage, self.origin))
             await browser.prepare(request)
             await self._join(browser, upstream, passage)
             return browser

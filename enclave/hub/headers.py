@@ -19,7 +19,7 @@ FORWARDED_PREFIX = "x-forwarded-"
 OWN_ANSWER_HEADERS = frozenset(
     {"content-security-policy", "content-security-policy-report-only", "referrer-policy", "x-frame-options",
      "x-content-type-options", "cross-origin-opener-policy", "permissions-policy", "server", "refresh",
-     "clear-site-data", "service-worker-allowed", "access-control-allow-origin",
+     "clear-site-data", "x-jupyterhub-version", "service-worker-allowed", "access-control-allow-origin",
      "access-control-allow-credentials"}
 )  # fmt: skip
 
@@ -35,11 +35,12 @@ _HUB = (
     "font-src 'self'; connect-src 'self'; form-action 'self'"
 )
 # JupyterLab compiles settings validators, styles its widgets inline and shows outputs from data: and blob: urls.
+# A notebook's output can be a script of this origin: it may speak to its own server, and to no page of the house.
 _LAB = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; media-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
-    "worker-src 'self' blob:; frame-src 'self' blob: data:; object-src 'none'; base-uri 'self'; "
-    "form-action 'self'; frame-ancestors 'none'"
+    "default-src {own}; script-src {own} 'unsafe-inline' 'unsafe-eval'; style-src {own} 'unsafe-inline'; "
+    "img-src {own} data: blob:; media-src {own} data: blob:; font-src {own} data:; connect-src {own} {socket}; "
+    "worker-src {own} blob:; frame-src {own} blob: data:; object-src 'none'; base-uri 'none'; "
+    "form-action {own}; frame-ancestors 'none'"
 )
 _DATA = f"{_CLOSED}; sandbox"
 
@@ -48,20 +49,34 @@ POLICIES: Mapping[Door, str] = {
     Door.PAGES: _PAGES,
     Door.HUB: _HUB,
     Door.LOGIN: _LOGIN,
-    Door.LAB: _LAB,
     Door.DATA: _DATA,
     Door.ASSET: _CLOSED,
 }
+# A window JupyterLab opens on a page of the house is cut off from it, as their policies differ (HTML, 7.1.3).
+_OPENER, _LAB_OPENER = "same-origin", "same-origin-allow-popups"
 
 
-def answer_headers(door: Door) -> dict[str, str]:
-    """Give the headers the gateway puts on every answer through a door."""
-    return {
-        "Content-Security-Policy": POLICIES[door],
+def server_prefix(passage: Passage) -> str:
+    """Give the path below which a person's server answers."""
+    return f"/user/{passage.person}/{passage.project}/"
+
+
+def _lab_policy(passage: Passage, origin: str) -> str:
+    own = origin + server_prefix(passage)
+    return _LAB.format(own=own, socket=own.replace("http", "ws", 1))
+
+
+def answer_headers(passage: Passage, origin: str) -> dict[str, str]:
+    """Give the headers the gateway puts on every answer to a passage."""
+    is_lab = passage.door is Door.LAB
+    kept_nowhere = {"Cache-Control": "no-store"} if passage.door in {Door.LAB, Door.DATA} else {}
+    return kept_nowhere | {
+        "Content-Security-Policy": _lab_policy(passage, origin) if is_lab else POLICIES[passage.door],
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
         "X-Frame-Options": "DENY",
-        "Cross-Origin-Opener-Policy": "same-origin",
+        "Server": "enclave",
+        "Cross-Origin-Opener-Policy": _LAB_OPENER if is_lab else _OPENER,
         "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), usb=()",
     }
 

@@ -20,7 +20,12 @@ from enclave.hub.house import House, Session, house_at
 SOCKET_SECONDS = 60.0
 LOOK_SECONDS = 0.05
 KILL_SECONDS = 3.0
-COMMAND = (f"{sandbox.VENV}/bin/python", "-P", "-m", "jupyterhub.singleuser")
+# The hub's own choice of identity provider yields to the command line only, not to a configuration file.
+COMMAND = (
+    f"{sandbox.VENV}/bin/python",
+    *("-P", "-m", "jupyterhub.singleuser"),
+    "--ServerApp.identity_provider_class=notebooks_image.enclave_server.identity.NoTokenInPage",
+)
 
 
 def _refusal(error: EnclaveError, otherwise: words.Words) -> SpawnException:

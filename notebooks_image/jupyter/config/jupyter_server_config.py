@@ -18,7 +18,11 @@ c.ServerApp.allow_unauthenticated_access = False
 c.ServerApp.terminals_enabled = False
 c.ServerApp.reraise_server_extension_failures = True
 c.ServerApp.authenticate_prometheus = True
-c.ServerApp.tornado_settings = {"websocket_ping_interval": 30, "compress_response": False}
+c.ServerApp.tornado_settings = {
+    "websocket_ping_interval": 30,
+    "websocket_ping_timeout": 30,
+    "compress_response": False,
+}
 
 c.ServerApp.authorizer_class = "notebooks_image.enclave_server.authorizer.ListedHandlersOnly"
 c.ServerApp.contents_manager_class = "notebooks_image.enclave_server.contents.SourceOnlyContents"
