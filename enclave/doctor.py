@@ -132,6 +132,8 @@ _ROOM_MORE: Final = (
     "/proc",
     "--dev",
     "/dev",
+    "--tmpfs",
+    "/tmp",  # noqa: S108 - inside the sandbox; bwrap lays its new root out there
 )
 
 

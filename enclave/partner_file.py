@@ -20,6 +20,8 @@ DELIMITERS: Final = (";", ",", "\t")
 # A line that long is not a line of a table; it would have to be held in memory whole.
 HEADER_BYTES_MAX: Final = 1_000_000
 BLOCK_BYTES: Final = 4 << 20
+# As many rows as tell what a column holds.
+SAMPLE_ROWS: Final = 5_000
 LINE: Final = "_line"
 REASON: Final = "_reason"
 TRUE_WORDS: Final = ("1", "1.0", "true", "oui", "o", "yes", "y")
@@ -56,6 +58,19 @@ def read_partner_file(path: Path, policy: DatasetPolicy) -> PartnerRows:
     return _by_policy(written, broken, policy)
 
 
+def sample(path: Path, rows: int = SAMPLE_ROWS) -> pl.DataFrame:
+    """Read the first rows of a file nothing was declared about yet, every cell as text.
+
+    Raises `BadInput` when it cannot be read as CSV.
+    """
+    header = _header(path)
+    delimiter = max(DELIMITERS, key=header.count)
+    try:
+        return pl.read_csv(path, separator=delimiter, infer_schema=False, n_rows=rows)
+    except (pl.exceptions.PolarsError, OSError):
+        raise _not_csv(path) from None
+
+
 def put_aside(rows: PartnerRows, bad: pl.Series, reason: str) -> PartnerRows:
     """Move the rows a later step cannot keep (`bad`, one boolean a row of `kept`) to the side, with its reason."""
     moved = rows.kept.filter(bad)
@@ -68,10 +83,19 @@ def put_aside(rows: PartnerRows, bad: pl.Series, reason: str) -> PartnerRows:
 
 
 def _delimiter(path: Path, names: list[str]) -> str:
+    header = _header(path)
+    found = {
+        mark: [cell.strip().strip('"') for cell in header.rstrip("\r\n").split(mark)] for mark in DELIMITERS
+    }
+    best = max(DELIMITERS, key=lambda mark: len(set(found[mark]) & set(names)))
+    _check_header(found[best], names, path)
+    return best
+
+
+def _header(path: Path) -> str:
     try:
         with _open(path) as file:
-            first = file.readline(HEADER_BYTES_MAX)
-        header = first.decode("utf-8-sig")
+            return file.readline(HEADER_BYTES_MAX).decode("utf-8-sig")
     except OSError:
         raise BadInput(
             "partner_file_unreadable",
@@ -86,12 +110,6 @@ def _delimiter(path: Path, names: list[str]) -> str:
             "Save it as CSV in UTF-8.",
             file=path.name,
         ) from None
-    found = {
-        mark: [cell.strip().strip('"') for cell in header.rstrip("\r\n").split(mark)] for mark in DELIMITERS
-    }
-    best = max(DELIMITERS, key=lambda mark: len(set(found[mark]) & set(names)))
-    _check_header(found[best], names, path)
-    return best
 
 
 def _check_header(header: list[str], names: list[str], path: Path) -> None:
@@ -139,22 +157,24 @@ def _as_text(path: Path, delimiter: str) -> tuple[pl.DataFrame, list[int]]:
                 ),
             )
     except (pa.ArrowInvalid, OSError, UnicodeDecodeError):
-        raise BadInput(
-            "partner_file_not_csv",
-            f"The file {path.name} cannot be read as CSV in UTF-8 from its first to its last line.",
-            "Check that it was copied whole and saved as CSV in UTF-8.",
-            file=path.name,
-        ) from None
+        raise _not_csv(path) from None
     table = pl.from_arrow(read)
     assert isinstance(table, pl.DataFrame)  # noqa: S101 - a table gives a frame
     lines = _line_numbers(table.height, broken)
     return table.with_columns(pl.Series(LINE, lines, dtype=pl.Int64)), broken
 
 
+def _not_csv(path: Path) -> BadInput:
+    return BadInput(
+        "partner_file_not_csv",
+        f"The file {path.name} cannot be read as CSV in UTF-8 from its first to its last line.",
+        "Check that it was copied whole and saved as CSV in UTF-8.",
+        file=path.name,
+    )
+
+
 def _all_text(path: Path, delimiter: str) -> dict[str, pa.DataType]:
-    with _open(path) as file:
-        header = file.readline(HEADER_BYTES_MAX).decode("utf-8-sig")
-    return {cell.strip().strip('"'): pa.string() for cell in header.rstrip("\r\n").split(delimiter)}
+    return {cell.strip().strip('"'): pa.string() for cell in _header(path).rstrip("\r\n").split(delimiter)}
 
 
 def _line_numbers(rows: int, broken: list[int]) -> list[int]:

@@ -10,8 +10,10 @@ from pathlib import Path
 from enclave.errors import EnclaveError
 from enclave.listeners import Listeners, until_told_to_stop
 from enclave.settings import Settings, read_settings
-from enclave.web.apps import data_app, house_app, pages_app
-from enclave.wiring import front_desk
+from enclave.web.apps import data_app, house_app
+from enclave.web.hub_sign_in import HubSignIn
+from enclave.web.pages import pages_app
+from enclave.wiring import front_desk, pages_token
 from vault.errors import VaultError
 
 
@@ -22,10 +24,13 @@ async def serve(settings: Settings) -> None:
         def listen(path: Path) -> None:
             listeners.add(path, data)
 
+        sign_in = HubSignIn(settings.run / "h" / "hub.sock", pages_token(settings))
         desk = front_desk(settings, listen=listen, hang_up=listeners.remove)
         data = data_app(desk)
         await asyncio.to_thread(desk.after_restart)
-        await asyncio.to_thread(listeners.add, settings.socket("enclave"), pages_app(desk, settings))
+        await asyncio.to_thread(
+            listeners.add, settings.socket("enclave"), pages_app(desk, sign_in, secure=False)
+        )
         await asyncio.to_thread(listeners.add, settings.socket("house"), house_app(desk))
 
     await until_told_to_stop(lay_out)

@@ -11,12 +11,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from anonymisation.identifiers import columns
 from enclave import housekeeping
 from enclave.agreements.policy import load_policy
 from enclave.agreements.words import Dataset
 from enclave.commands.console import As, Json, PasswordFile, Signed, plain, show, sign_in
 from enclave.errors import BadInput, Refused
 from enclave.journeys.intake import IntakeReport, bring_in
+from enclave.partner_file import sample
 from enclave.settings import Settings, read_settings
 from enclave.wiring import intake_tools, open_stores
 
@@ -30,19 +32,29 @@ def classify(
     source: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False)],
     name: Annotated[str, typer.Option("--dataset", help="The dataset's id.")],
     population: Annotated[str, typer.Option(help="The population its people belong to.")],
+    unit: Annotated[
+        str | None, typer.Option(help="The column that says who; none where the unit is the row.")
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
     """Propose a dataset policy from a file's header and values; a steward completes and confirms it.
 
-    Example: enclave dataset classify stays.csv --dataset hospital-stays --population hospital-patients
+    Example: enclave dataset classify stays.csv --dataset hospital-stays --population hospital-patients --unit nir
     """
-    from anonymisation.identifiers.columns import classify_file, propose_policy
-
-    proposals = classify_file(source)
-    draft = propose_policy(proposals, dataset=name, population=population)
-    columns = [plain(one) for one in proposals]
-    show({"columns": columns, "policy": draft}, [draft], as_json=as_json)
+    proposals = columns.classify(sample(source))
+    draft = columns.propose_policy(proposals, dataset=name, population=population, unit=unit)
+    told = [
+        {
+            "name": one.name,
+            "class": one.class_,
+            "kind": one.kind,
+            "shelf": one.shelf,
+            "reason": one.reason._asdict(),
+        }
+        for one in proposals
+    ]
+    show({"columns": told, "policy": draft}, [draft], as_json=as_json)
 
 
 @dataset.command("declare")

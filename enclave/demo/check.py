@@ -129,8 +129,10 @@ def _play(settings: Settings, promises: Promises) -> None:
 
 def _doctor(settings: Settings, promises: Promises) -> None:
     with promises.promise("The machine is fit") as seen:
-        lights = [finding.light for finding in examine(settings)]
-        seen.that(Light.RED not in lights, "a check of the doctor is red: run `enclave doctor`")
+        findings = list(examine(settings))
+        red = [f"{one.check}: {one.says}" for one in findings if one.light is Light.RED]
+        seen.that(not red, "; ".join(red))
+        lights = [one.light for one in findings]
         seen.tell(f"{lights.count(Light.GREEN)} green, {lights.count(Light.AMBER)} amber")
 
 
@@ -163,6 +165,8 @@ def _classified(play: Play, house: OpenHouse, file: Path) -> None:
             HOSPITAL,
             "--population",
             "hospital-patients",
+            "--unit",
+            "nir",
             "--json",
         )
         found = {one["name"]: one["class"] for one in json.loads(told.stdout)["columns"]}

@@ -7,15 +7,15 @@ import base64
 import hashlib
 import secrets
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 from enclave.errors import ComponentDown
 
 BASE = "/enclave/"
-CLIENT = "service-enclave"
+CLIENT = "service-pages"
 CALLBACK = f"{BASE}oauth_callback"
-SCOPE = "access:services!service=enclave"
+SCOPE = "access:services!service=pages"
 
 
 class SignIn(Protocol):
@@ -35,19 +35,12 @@ class SignIn(Protocol):
 
 
 class HubSignIn:
-    """The hub behind `hub.sock`."""
+    """The hub behind `hub.sock`; `token_file` is written by the hub when it starts for the first time."""
 
-    def __init__(self, hub_socket: Path, api_token: str) -> None:
-        from jupyterhub.services.auth import HubOAuth
-
-        self._oauth = HubOAuth(
-            oauth_client_id=CLIENT,
-            api_token=api_token,
-            api_url=f"http+unix://{quote(str(hub_socket), safe='')}/hub/api",
-            base_url=BASE,
-            oauth_redirect_uri=CALLBACK,
-            access_scopes={SCOPE},
-        )
+    def __init__(self, hub_socket: Path, token_file: Path) -> None:
+        self._api_url = f"http+unix://{quote(str(hub_socket), safe='')}/hub/api"
+        self._token_file = token_file
+        self._known: Any = None
 
     def authorize_url(self, state: str, challenge: str) -> str:
         """Give the hub's authorize address (RFC 6749 §4.1.1, RFC 7636 §4.3), as the browser sees it."""
@@ -66,7 +59,7 @@ class HubSignIn:
         from tornado.web import HTTPError
 
         try:
-            token: str = await self._oauth.token_for_code(code, code_verifier=verifier, sync=False)
+            token: str = await self._oauth().token_for_code(code, code_verifier=verifier, sync=False)
         except (HTTPError, KeyError):
             raise _no_sign_in() from None
         return token
@@ -76,12 +69,31 @@ class HubSignIn:
         from tornado.web import HTTPError
 
         try:
-            user = await self._oauth.user_for_token(token, use_cache=False, sync=False)
+            user = await self._oauth().user_for_token(token, use_cache=False, sync=False)
         except HTTPError:
             raise _no_sign_in() from None
-        if user is None or not self._oauth.check_scopes(self._oauth.access_scopes, user):
+        if user is None or not self._oauth().check_scopes({SCOPE}, user):
             return None
         return str(user["name"])
+
+    def _oauth(self) -> Any:
+        """Read the token at the first sign-in: the hub may start after the service."""
+        from jupyterhub.services.auth import HubOAuth
+
+        if self._known is None:
+            try:
+                token = self._token_file.read_text(encoding="ascii").strip()
+            except OSError:
+                raise _no_sign_in() from None
+            self._known = HubOAuth(
+                oauth_client_id=CLIENT,
+                api_token=token,
+                api_url=self._api_url,
+                base_url=BASE,
+                oauth_redirect_uri=CALLBACK,
+                access_scopes={SCOPE},
+            )
+        return self._known
 
 
 def new_verifier() -> str:
