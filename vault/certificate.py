@@ -53,8 +53,8 @@ def commands(request: PackageRequest) -> list[str]:
     tag = "tagmanifest-sha512.txt"
     return [
         f"minisign -V -p minisign.pub -m {bag}/{tag} -x {tag}.minisig",
-        f"(cd {bag} && sha512sum -c {tag})",
-        f"(cd {bag} && sha512sum -c manifest-sha512.txt)",
+        f"(cd {bag} && sha512sum -c --strict {tag})",
+        f"(cd {bag} && sha512sum -c --strict manifest-sha512.txt)",
     ]
 
 

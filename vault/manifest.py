@@ -120,6 +120,16 @@ def read_manifest(
     return manifest
 
 
+def check_bytes(root: Path, manifest: Manifest) -> None:
+    """Check every byte of every part against the manifest, without a key: after a restore, or on suspicion."""
+    folder = version_folder(root, manifest.dataset, manifest.version)
+    for part in manifest.parts:
+        _check_part(folder, part)
+        with (folder / part.path).open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != part.sha256:
+                raise _damaged("shelf_part_changed", f"{part.path} was changed.", part=part.path)
+
+
 def parse_manifest(data: bytes) -> Manifest:
     """Read canonical bytes back; anything that would be written differently is refused."""
     try:

@@ -37,6 +37,18 @@ CHECKPOINT: Final = "checkpoint"
 PUBLIC_KEY: Final = "minisign.pub"
 CERTIFICATE: Final = "certificate.html"
 READ_ME: Final = "LISEZ-MOI.txt"
+OUTPUTS: Final = "data/outputs/"
+CHECKS: Final = "data/review/checks.json"
+DECISION: Final = "data/review/decision.json"
+INSIDE: Final = (
+    "bagit.txt",
+    "bag-info.txt",
+    PAYLOAD_MANIFEST,
+    TAG_MANIFEST,
+    CHECKS,
+    DECISION,
+    f"data/{METADATA_NAME}",
+)
 BESIDE: Final = (MINISIG, DSSE, LOG_PROOF, CHECKPOINT, PUBLIC_KEY, CERTIFICATE, READ_ME)
 # Zip times begin in 1980; the packaging date is inside, so every entry carries this one.
 ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
@@ -64,11 +76,10 @@ class Bag:
     @property
     def outputs(self) -> dict[str, str]:
         """The released files by name, with their SHA-256 (hex)."""
-        inside = "data/outputs/"
         return {
-            path.removeprefix(inside): hashlib.sha256(content).hexdigest()
+            path.removeprefix(OUTPUTS): hashlib.sha256(content).hexdigest()
             for path, content in self.entries.items()
-            if path.startswith(inside)
+            if path.startswith(OUTPUTS)
         }
 
 
@@ -129,11 +140,11 @@ def artefact_of(event: Mapping[str, Any]) -> str | None:
 
 
 def _payload(request: PackageRequest, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    crate = {f"outputs/{name}": content for name, content in sorted(files.items())}
-    crate["review/checks.json"] = _json(_checks_of(request, files))
-    crate["review/decision.json"] = _json(_decision(request))
-    crate[METADATA_NAME] = crate_metadata(request, crate)
-    return {f"data/{path}": content for path, content in crate.items()}
+    payload = {f"{OUTPUTS}{name}": content for name, content in sorted(files.items())}
+    payload[CHECKS] = _json(_checks_of(request, files))
+    payload[DECISION] = _json(_decision(request))
+    described = {path.removeprefix("data/"): content for path, content in payload.items()}
+    return payload | {f"data/{METADATA_NAME}": crate_metadata(request, described)}
 
 
 def _checks_of(request: PackageRequest, files: Mapping[str, bytes]) -> dict[str, Any]:

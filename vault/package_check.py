@@ -16,19 +16,21 @@ from vault.package import (
     BESIDE,
     CHECKPOINT,
     DSSE,
+    INSIDE,
     LOG_PROOF,
     MAX_FILES,
     MAX_PACKAGE_BYTES,
     MINISIG,
+    OUTPUTS,
     PAYLOAD_MANIFEST,
     PUBLIC_KEY,
     TAG_MANIFEST,
     artefact_of,
 )
+from vault.release_words import UUID
 from vault.signatures import Key, SignatureWrong, check_dsse, check_minisign
 
-# Outputs, review and metadata, the four tag files and what lies beside the bag
-MAX_ENTRIES: Final = MAX_FILES + 3 + 4 + len(BESIDE)
+MAX_ENTRIES: Final = MAX_FILES + len(INSIDE) + len(BESIDE)
 MAX_BYTES: Final = MAX_PACKAGE_BYTES + 64 * 1024 * 1024
 ENCRYPTED: Final = 0x1
 # What zipfile lets through of a broken archive
@@ -114,13 +116,16 @@ def _run(number: int, name: str, check: Callable[[], str]) -> Step:
 
 def _open(package: bytes) -> _Opened:
     files = _unzip(package)
-    check_file_names(files)
     beside = {path: content for path, content in files.items() if "/" not in path}
     folders = {path.partition("/")[0] for path in files if "/" in path}
     if set(beside) != set(BESIDE) or len(folders) != 1:
         raise _Wrong("the archive does not hold one bag and the files that belong beside it")
     folder = folders.pop()
     bag = {path.partition("/")[2]: content for path, content in files.items() if "/" in path}
+    outputs = {path for path in bag if path.startswith(OUTPUTS)}
+    check_file_names(path.removeprefix(OUTPUTS) for path in outputs)
+    if UUID.fullmatch(folder) is None or set(bag) - outputs - set(INSIDE):
+        raise _Wrong("the bag holds a file that no release has")
     return _Opened(folder, bag, beside)
 
 

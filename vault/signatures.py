@@ -65,7 +65,7 @@ def minisign(content: bytes, comment: str, sign: Sign, key: Key) -> str:
 def check_minisign(text: str, content: bytes, key: Key) -> str:
     """Check a `.minisig` text and give its trusted comment; raises SignatureWrong."""
     lines = text.split("\n")
-    if len(lines) != 5 or not lines[0].startswith(UNTRUSTED) or not lines[2].startswith(TRUSTED):  # noqa: PLR2004 - four lines and the end
+    if lines[4:] != [""] or not lines[0].startswith(UNTRUSTED) or not lines[2].startswith(TRUSTED):
         raise SignatureWrong("it is not a minisign signature")
     body, overall, comment = _decoded(lines[1]), _decoded(lines[3]), lines[2].removeprefix(TRUSTED)
     if body[:-SIGNATURE_BYTES] != PREHASHED + key.id:

@@ -6,7 +6,15 @@ from pydantic import ValidationError
 
 from tests.unit.vault.helpers import Keyrings, query, receipt, write
 from vault.errors import VaultDamaged
-from vault.manifest import Manifest, Part, parse_manifest, read_manifest, rewrap_manifest, version_folder
+from vault.manifest import (
+    Manifest,
+    Part,
+    check_bytes,
+    parse_manifest,
+    read_manifest,
+    rewrap_manifest,
+    version_folder,
+)
 from vault.shelf import open_shelf
 
 
@@ -81,6 +89,16 @@ def test_a_missing_part_and_a_part_of_another_size_are_named(tmp_path: Path, sha
     with pytest.raises(VaultDamaged, match="part-00002") as caught:
         read(tmp_path, shared, written.sha256)
     assert caught.value.code == "shelf_part_missing"
+
+
+def test_a_changed_byte_is_found_and_named_without_a_key(tmp_path: Path, shared: Keyrings) -> None:
+    written = write(tmp_path, shared.intake)
+    check_bytes(tmp_path, written)
+    path = version_folder(tmp_path, "sejours", 1) / "research/part-00001.parquet"
+    path.write_bytes(b"Q" + path.read_bytes()[1:])
+    with pytest.raises(VaultDamaged, match="part-00001") as caught:
+        check_bytes(tmp_path, written)
+    assert caught.value.code == "shelf_part_changed"
 
 
 def test_a_link_in_place_of_a_part_is_a_missing_part(tmp_path: Path, shared: Keyrings) -> None:
