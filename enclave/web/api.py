@@ -80,7 +80,8 @@ def ask(house: TheHouse, who: Asking, body: QuestionIn) -> Json:
 @routes.get("/budget")
 def budget(house: TheHouse, who: Asking) -> Json:
     """Tell what is left."""
-    return budget_json(house.budget(who.person, who.project))
+    sheets = house.budget(who.person, who.project)
+    return {"covers": "questions", "populations": [budget_json(sheet) for sheet in sheets]}
 
 
 @routes.post("/check")
@@ -124,12 +125,11 @@ def withdraw(house: TheHouse, who: Asking, identifier: str, language: Speaking) 
 
 
 def budget_json(sheet: BudgetSheet) -> Json:
-    """Write a budget for a program; money-like quantities are integers."""
+    """Write one population's budget for a program; money-like quantities are integers."""
     return {
         "population": _allowance(sheet.population) | {"name": sheet.population_name},
         "project": _allowance(sheet.project_share) | {"name": sheet.project},
         "person": _allowance(sheet.person),
-        "covers": "questions",
         "outside": [
             {"when": each.when.isoformat(), "kind": each.kind, "what": each.what} for each in sheet.outside
         ],

@@ -95,10 +95,10 @@ def search(
     return page(visitor, "audit_search.html", asked=asked, found=found)
 
 
-@routes.get("/events/{identifier}")
-def event(house: TheHouse, visitor: Arriving, identifier: str) -> Response:
+@routes.get("/events/{index}")
+def event(house: TheHouse, visitor: Arriving, index: int) -> Response:
     """Show one event, its hash, and the proof that it is in the tree."""
-    found, proof = house.event(visitor.person, identifier)
+    found, proof = house.event(visitor.person, str(index))
     written = orjson.dumps(found.event, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
     return page(visitor, "audit_event.html", found=found, written=written, proof=proof)
 

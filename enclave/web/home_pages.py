@@ -1,10 +1,12 @@
 """The first page: what waits for me; and what a project has left to ask with."""
 
+from dataclasses import dataclass
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
 from enclave.web.api import TheHouse
-from enclave.web.needs import House, RequestLine
+from enclave.web.needs import Allowance, BudgetSheet, House, RequestLine
 from enclave.web.render import page
 from enclave.web.visitor import Arriving, Visitor
 from enclave.web.words import left_percent
@@ -13,6 +15,20 @@ RECENT = 5
 RETURNED = "RETURNED"
 
 routes = APIRouter()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One cap as a bar."""
+
+    key: str
+    name: str
+    share: Allowance
+
+    @property
+    def left(self) -> int:
+        """What is left, in whole percent."""
+        return left_percent(self.share)
 
 
 @routes.get("/")
@@ -30,14 +46,18 @@ def home(house: TheHouse, visitor: Arriving) -> Response:
 @routes.get("/projects/{project}/budget")
 def budget(house: TheHouse, visitor: Arriving, project: str) -> Response:
     """Show what the project has left to ask with, and what the stated loss leaves out."""
-    sheet = house.budget(visitor.person, project)
-    shares = [
-        ("population", sheet.population_name, sheet.population),
-        ("project", sheet.project, sheet.project_share),
-        ("person", visitor.person.id, sheet.person),
+    sheets = house.budget(visitor.person, project)
+    return page(
+        visitor, "budget.html", project=project, sheets=[(sheet, _bars(visitor, sheet)) for sheet in sheets]
+    )
+
+
+def _bars(visitor: Visitor, sheet: BudgetSheet) -> list[Bar]:
+    return [
+        Bar("population", sheet.population_name, sheet.population),
+        Bar("project", sheet.project, sheet.project_share),
+        Bar("person", visitor.person.id, sheet.person),
     ]
-    bars = [(key, name, share, left_percent(share)) for key, name, share in shares]
-    return page(visitor, "budget.html", sheet=sheet, bars=bars)
 
 
 def _waiting(house: House, visitor: Visitor) -> list[RequestLine]:

@@ -85,7 +85,7 @@ class OutsideLoss:
     """Something exact about the same people that a stated loss does not cover: a release, extract, catalogue figure."""
 
     when: datetime
-    kind: str
+    kind: Literal["release", "extract", "catalogue"]
     what: str
 
 
@@ -277,15 +277,15 @@ class Questions(Protocol):
         ...
 
     def price(self, person: Person, project: str, question: Json) -> Json:
-        """Give rho_micro, epsilon, delta, accuracy[name, plus_minus], left and cap by population, project, person."""
+        """Give rho_micro, epsilon, delta, accuracy[name, plus_minus, at_count], left by population, project, person."""
         ...
 
     def ask(self, person: Person, project: str, question: Json) -> Json:
         """Give an Answer v1. Raises Refused when a budget cannot pay."""
         ...
 
-    def budget(self, person: Person, project: str) -> BudgetSheet:
-        """Tell what is left; for a member, a steward or an auditor."""
+    def budget(self, person: Person, project: str) -> Sequence[BudgetSheet]:
+        """Tell what is left, a sheet for each population asked about; for a member, a steward or an auditor."""
         ...
 
 
@@ -339,7 +339,7 @@ class Scrutiny(Protocol):
         ...
 
     def event(self, person: Person, event: str) -> tuple[TrailEvent, str]:
-        """Give one event and its inclusion proof (text)."""
+        """Give one event by its index in the trail, and its inclusion proof (text)."""
         ...
 
     def verify_trail(self, person: Person) -> TrailReport:

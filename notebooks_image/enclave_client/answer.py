@@ -18,18 +18,19 @@ Cell = dict[str, Any]
 class Price:
     """What a question would cost and how accurate it would be; nothing was spent."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], cap_rho_micro: int) -> None:
         self.rho_micro = int(told["rho_micro"])
-        self.epsilon = str(told["epsilon"])
-        self.delta = str(told["delta"])
+        self.epsilon = float(told["epsilon"])
+        self.delta = float(told["delta"])
         self.accuracy = {each["name"]: float(each["plus_minus"]) for each in told["accuracy"]}
         self.left_rho_micro = int(told["left"]["project"])
-        self.cap_rho_micro = int(told["cap"]["project"])
+        self.cap_rho_micro = cap_rho_micro
+        self._told = told
 
     @property
     def words(self) -> str:
         """Price and accuracy in one sentence."""
-        wide = ", ".join(f"{name} ± {number(value)}" for name, value in self.accuracy.items())
+        wide = ", ".join(_width(each) for each in self._told["accuracy"])
         cost = percent(self.rho_micro, self.cap_rho_micro)
         left = percent(max(self.left_rho_micro - self.rho_micro, 0), self.cap_rho_micro)
         return say(
@@ -41,7 +42,7 @@ class Price:
         return f"{self.words}\n{_deeper(self.rho_micro, self.epsilon, self.delta)}\n{questions_only()}"
 
     def _repr_html_(self) -> str:
-        return _html(self.words, "", _deeper(self.rho_micro, self.epsilon, self.delta))
+        return _html(self.words, "", _deeper(self.rho_micro, self.epsilon, self.delta), questions_only())
 
 
 class Answer:
@@ -132,7 +133,16 @@ class Answer:
 
 
 def _deeper(rho_micro: int, epsilon: object, delta: object) -> str:
-    return f"{loss(rho_micro)} · ε = {epsilon} (δ = {delta})"
+    """The loss in the field's terms: zCDP, and what it implies as (ε, δ)."""
+    return f"{loss(rho_micro)} · ε = {number(float(str(epsilon)), 3)} (δ = {float(str(delta)):g})"
+
+
+def _width(told: dict[str, Any]) -> str:
+    wide = f"{told['name']} ± {number(float(told['plus_minus']))}"
+    if told.get("at_count") is None:
+        return wide
+    rows = number(told["at_count"])
+    return wide + say(f" (pour {rows} lignes)", f" (for {rows} rows)")
 
 
 def _html(words: str, body: str, *notes: str) -> str:
@@ -163,9 +173,11 @@ def _shown(cell: Cell) -> list[str]:
 
 def _interval_name(rows: list[dict[str, Any]], figure: str) -> str:
     """Say what the interval holds; it is called a confidence interval nowhere."""
-    holds = {str(row[figure].get("holds", "noise")) for row in rows}
+    holds = {str(row[figure].get("holds", "noise")) for row in rows if row[figure].get("value") is not None}
     if holds == {"noise and sampling"}:
         return say("bruit et échantillon", "noise and sampling")
+    if "noise and sampling" in holds:
+        return say("bruit, ou bruit et échantillon", "noise, or noise and sampling")
     return say("bruit seul", "noise only")
 
 

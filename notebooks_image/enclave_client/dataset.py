@@ -34,6 +34,11 @@ class Dataset(Selection):
         return int(self._told["version"])
 
     @property
+    def population(self) -> str:
+        """The people (or other units) whose cap questions draw on."""
+        return str(self._told["population"])
+
+    @property
     def rows(self) -> int:
         """Rows one privacy unit may contribute when the question does not say."""
         return int(self._told["rows"])

@@ -1,11 +1,14 @@
 """The two languages a researcher reads, and how numbers are written in each."""
 
 import os
+import re
 from typing import Literal
 
 Language = Literal["fr", "en"]
 NARROW = "\u202f"  # the space French puts before ; : ! ? and inside numbers
 PER_MILLION = 1_000_000
+_BEFORE = re.compile(r" (?=[;:!?%»](?:\s|$))")
+_AFTER = re.compile(r"(?<=«) ")
 
 _chosen: list[Language] = ["en" if os.environ.get("ENCLAVE_LANGUAGE") == "en" else "fr"]
 
@@ -21,7 +24,7 @@ def language(name: Language | None = None) -> Language:
 
 def say(french: str, english: str) -> str:
     """Give the sentence in the chosen language."""
-    return french if _chosen[0] == "fr" else english
+    return _AFTER.sub(NARROW, _BEFORE.sub(NARROW, french)) if _chosen[0] == "fr" else english
 
 
 def number(value: float, digits: int | None = None) -> str:

@@ -7,10 +7,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from .answer import Answer, Price
-from .budget import budget
+from .budget import project_cap
 from .door import call
 from .errors import EnclaveError, WrongType, no_such_column
-from .expression import Column, Expression, Wire, column_names, text
+from .expression import Column, Expression, Wire, col, column_names, text
 from .language import PER_MILLION, say
 from .statistics import Number, Statistic, column_name, count
 
@@ -130,7 +130,8 @@ class Selection:
 
     def _column(self, name: str) -> Expression:
         self._steps.check(name)
-        return self._steps.dataset.described(name) or Expression(["col", name])
+        declared = self._steps.dataset.described(name)
+        return col(name) if declared is None else declared
 
     def _known(self, value: object) -> Expression:
         """Refuse what is not an expression over columns this table has."""
@@ -177,7 +178,9 @@ class Question:
 
     def price(self, *, rho: Number | None = None, share: Number | None = None) -> Price:
         """Tell what it would cost and how accurate it would be: free, and the same whatever the data."""
-        return Price(call("POST", "price", {"question": self.to_json(_rho_micro(rho, share))}))
+        cap = project_cap(self.steps.dataset.population)
+        question = self.to_json(_rho_micro(rho, share, cap))
+        return Price(call("POST", "price", {"question": question}), cap)
 
     def ask(self, *, rho: Number | None = None, share: Number | None = None) -> Answer:
         """Pay and get the answer. Without a price it takes 2 % of the project's budget.
@@ -185,7 +188,9 @@ class Question:
         `rho` is the privacy loss (zero-concentrated differential privacy); `share` is a part of the
         project's budget, such as 0.05. The same question at the same price is answered again for free.
         """
-        return Answer(call("POST", "ask", {"question": self.to_json(_rho_micro(rho, share))}), self.steps.by)
+        cap = project_cap(self.steps.dataset.population) if rho is None else 0
+        question = self.to_json(_rho_micro(rho, share, cap))
+        return Answer(call("POST", "ask", {"question": question}), self.steps.by)
 
     collect = ask
 
@@ -208,13 +213,13 @@ def describe(steps: Steps) -> str:
     return line + (f".group_by({', '.join(steps.by)})" if steps.by else "")
 
 
-def _rho_micro(rho: Number | None, share: Number | None) -> int:
+def _rho_micro(rho: Number | None, share: Number | None, cap_rho_micro: int) -> int:
     """Turn the price offered into integer micro-rho; an explicit rho is rounded up, a share down."""
     if rho is not None:
         offered = int((Decimal(str(rho)) * PER_MILLION).to_integral_value(ROUND_CEILING))
     else:
         part = Decimal(str(share)) if share is not None else DEFAULT_SHARE
-        offered = int((part * budget().project.cap_rho_micro).to_integral_value(ROUND_FLOOR))
+        offered = int((part * cap_rho_micro).to_integral_value(ROUND_FLOOR))
     if offered < 1:
         raise EnclaveError(
             "price_not_positive",

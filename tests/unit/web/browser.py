@@ -40,7 +40,9 @@ class Browser:
     """One person's browser in front of the pages."""
 
     def __init__(self, app: ASGIApp) -> None:
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://enclave.test", headers=OWN)
+        self.http = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://enclave.test", headers=OWN
+        )
 
     async def sign_in(self, person: str) -> httpx.Response:
         sent = await self.http.get("/enclave/login?next=/enclave/requests")
@@ -48,7 +50,9 @@ class Browser:
         return await self.http.get(f"/enclave/oauth_callback?state={state}&code={person}")
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
-        return await self.http.get(f"/enclave/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()})
+        return await self.http.get(
+            f"/enclave/{path}", headers={name.replace("_", "-"): value for name, value in headers.items()}
+        )
 
     async def csrf(self) -> str:
         home = await self.get("")

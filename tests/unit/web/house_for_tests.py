@@ -41,19 +41,67 @@ COLUMNS: list[Json] = [
     {"name": "cim10", "kind": "category", "domain": ["I50", "J18"], "low": None, "high": None, "digits": 0},
     {"name": "age", "kind": "integer", "domain": None, "low": "0", "high": "110", "digits": 0},
     {"name": "length_of_stay", "kind": "integer", "domain": None, "low": "0", "high": "90", "digits": 0},
-    {"name": "admission", "kind": "date", "domain": None, "low": "2020-01-01", "high": "2024-12-31", "digits": 0},
+    {
+        "name": "admission",
+        "kind": "date",
+        "domain": None,
+        "low": "2020-01-01",
+        "high": "2024-12-31",
+        "digits": 0,
+    },
 ]
 ANSWER: Json = {
     "question_sha256": "ab" * 32,
     "dataset_version": 1,
     "rows": [
-        {"sex": "F", "count": {"value": 420, "low": 406, "high": 434, "noise_low": 406, "noise_high": 434, "below_noise": False, "holds": "noise"},
-         "mean_length_of_stay": {"value": "6.25", "low": "5.9", "high": "6.6", "noise_low": "6.0", "noise_high": "6.5", "below_noise": False, "holds": "noise and sampling"}},
-        {"sex": "M", "count": {"value": 9, "low": -5, "high": 23, "noise_low": -5, "noise_high": 23, "below_noise": True, "holds": "noise"},
-         "mean_length_of_stay": {"value": None, "low": None, "high": None, "noise_low": None, "noise_high": None, "below_noise": True, "holds": "noise"}},
+        {
+            "sex": "F",
+            "count": {
+                "value": 420,
+                "low": 406,
+                "high": 434,
+                "noise_low": 406,
+                "noise_high": 434,
+                "below_noise": False,
+                "holds": "noise",
+            },
+            "mean_length_of_stay": {
+                "value": 6.25,
+                "low": 5.9,
+                "high": 6.6,
+                "noise_low": 6.0,
+                "noise_high": 6.5,
+                "below_noise": False,
+                "holds": "noise and sampling",
+            },
+        },
+        {
+            "sex": "M",
+            "count": {
+                "value": 9,
+                "low": -5,
+                "high": 23,
+                "noise_low": -5,
+                "noise_high": 23,
+                "below_noise": True,
+                "holds": "noise",
+            },
+            "mean_length_of_stay": {
+                "value": None,
+                "low": None,
+                "high": None,
+                "noise_low": None,
+                "noise_high": None,
+                "below_noise": True,
+                "holds": "noise",
+            },
+        },
     ],
-    "words": {"fr": "Environ 420 séjours, à 14 près ; 2 % du budget de votre projet.", "en": "About 420 stays, give or take 14; 2% of your project's budget."},
-    "spent": {"rho_micro": 20_000, "epsilon": "0.9", "delta": "0.000001"},
+    "words": {
+        "fr": "Environ 420 séjours, à 14 près ; 2 % du budget de votre projet.",
+        "en": "About 420 stays, give or take 14; 2% of your project's budget.",
+    },
+    "spent": {"rho_micro": 20_000, "epsilon": 0.8934, "delta": 1e-06},
     "left": {"population": 4_000_000, "project": 900_000, "person": 480_000},
     "replayed": False,
     "index": 12,
@@ -107,13 +155,17 @@ class HouseForTests:
     def person(self, person: str) -> Person:
         known = self.people.get(person)
         if known is None or not known.active:
-            raise NotAuthenticated("person_inactive", f"The access of {person} is closed.", "Ask.", person=person)
+            raise NotAuthenticated(
+                "person_inactive", f"The access of {person} is closed.", "Ask.", person=person
+            )
         return known
 
     def projects_of(self, person: Person) -> Sequence[ProjectCard]:
         if Role.RESEARCHER not in person.roles:
             return ()
-        return (ProjectCard("heart-failure", "Insuffisance cardiaque : parcours de soins", date(2027, 6, 30)),)
+        return (
+            ProjectCard("heart-failure", "Insuffisance cardiaque : parcours de soins", date(2027, 6, 30)),
+        )
 
     # --- sessions
 
@@ -140,43 +192,86 @@ class HouseForTests:
 
     def datasets(self, person: Person, project: str) -> Sequence[Json]:
         return [
-            {"dataset": "hospital-stays", "version": 1, "title": "Séjours hospitaliers", "population": "normandie",
-             "unit": "patient", "rows": 20, "groups": 5, "columns": COLUMNS}
+            {
+                "dataset": "hospital-stays",
+                "version": 1,
+                "title": "Séjours hospitaliers",
+                "population": "normandie",
+                "unit": "patient",
+                "rows": 20,
+                "groups": 5,
+                "columns": COLUMNS,
+            }
         ]
 
     def price(self, person: Person, project: str, question: Json) -> Json:
         return {
-            "rho_micro": question["rho_micro"], "epsilon": "0.9", "delta": "0.000001",
-            "accuracy": [{"name": ask["name"], "plus_minus": "14"} for ask in question["ask"]],
+            "rho_micro": question["rho_micro"],
+            "epsilon": 0.8934,
+            "delta": 1e-06,
+            "accuracy": [
+                {
+                    "name": ask["name"],
+                    "stat": ask["stat"],
+                    "plus_minus": 14.2,
+                    "at_count": 100 if ask["stat"] == "mean" else None,
+                }
+                for ask in question["ask"]
+            ],
             "left": {"population": 4_000_000, "project": 920_000, "person": 500_000},
-            "cap": {"population": 5_000_000, "project": 1_000_000, "person": 500_000},
         }
 
     def ask(self, person: Person, project: str, question: Json) -> Json:
         self.asked.append(question)
         if question["rho_micro"] > 920_000:
-            raise Refused("budget_spent", "Too dear.", "Ask for less.", rho_micro=question["rho_micro"], left=920_000, scope="project")
+            raise Refused(
+                "budget_spent",
+                "Too dear.",
+                "Ask for less.",
+                rho_micro=question["rho_micro"],
+                left=920_000,
+                scope="project",
+            )
         return ANSWER | {"replayed": len(self.asked) > 1}
 
-    def budget(self, person: Person, project: str) -> BudgetSheet:
+    def budget(self, person: Person, project: str) -> Sequence[BudgetSheet]:
         if project != "heart-failure" or not person.roles & {Role.RESEARCHER, *STEWARDS, Role.AUDITOR}:
             raise NotFound("no_such_project", "There is no such project.")
-        return BudgetSheet(
-            project, "normandie", Allowance(5_000_000, 4_020_000), Allowance(1_000_000, 920_000), Allowance(500_000, 500_000),
-            (Charge(NOW - timedelta(days=1), "researcher-a", "hospital-stays", 20_000, "ab" * 32),),
-            (OutsideLoss(NOW - timedelta(days=3), "sortie", "Effectifs par sexe <b>2023</b>"),),
-        )
+        return [
+            BudgetSheet(
+                project,
+                "normandie",
+                Allowance(5_000_000, 4_020_000),
+                Allowance(1_000_000, 920_000),
+                Allowance(500_000, 500_000),
+                (Charge(NOW - timedelta(days=1), "researcher-a", "hospital-stays", 20_000, "ab" * 32),),
+                (OutsideLoss(NOW - timedelta(days=3), "release", "Effectifs par sexe <b>2023</b>"),),
+            )
+        ]
 
     # --- releases
 
     def check_files(self, person: Person, project: str, files: Sequence[FileIn]) -> Json:
-        finding = {"check": "small-counts", "verdict": "fail", "where": "ligne 3, colonne effectif", "rule": "moins de 11", "source": "HDH 2022", "fix": "regrouper les classes"}
+        finding = {
+            "check": "small-counts",
+            "verdict": "fail",
+            "where": "ligne 3, colonne effectif",
+            "rule": "moins de 11",
+            "source": "HDH 2022",
+            "fix": "regrouper les classes",
+        }
         return {
-            "policy": {"name": "default", "version": 1, "sha256": "00" * 32}, "verdict": "fail",
-            "files": [{"file": file.name, "sha256": sha(file.content), "verdict": "fail", "findings": [finding]} for file in files],
+            "policy": {"name": "default", "version": 1, "sha256": "00" * 32},
+            "verdict": "fail",
+            "files": [
+                {"file": file.name, "sha256": sha(file.content), "verdict": "fail", "findings": [finding]}
+                for file in files
+            ],
         }
 
-    def create_request(self, person: Person, project: str, title: str, purpose: str, files: Sequence[FileIn]) -> str:
+    def create_request(
+        self, person: Person, project: str, title: str, purpose: str, files: Sequence[FileIn]
+    ) -> str:
         identifier = f"0190f3a0-0000-7000-8000-{len(self.requests):012d}"
         line = RequestLine(identifier, title, project, person.id, "DRAFT", NOW, len(files))
         self.requests[identifier] = Kept(line, purpose, list(files))
@@ -189,7 +284,11 @@ class HouseForTests:
         if not person.roles & STEWARDS:
             raise Refused("role_missing", "This needs a role.", "Ask.", person=person.id, roles="steward")
         kept = sorted(self.requests.values(), key=lambda each: each.line.since)
-        return [replace(each.line, awaits=not self._voted(each, person)) for each in kept if each.line.status != "DRAFT"]
+        return [
+            replace(each.line, awaits=not self._voted(each, person))
+            for each in kept
+            if each.line.status != "DRAFT"
+        ]
 
     def request(self, person: Person, request: str) -> RequestSheet:
         kept = self._kept(person, request)
@@ -219,7 +318,9 @@ class HouseForTests:
     def move(self, person: Person, request: str, move: Move, reason: str) -> None:
         kept = self._kept(person, request)
         if move not in self.request(person, request).may:
-            raise Refused("not_in_this_state", "Not now.", "Open it again.", status=kept.line.status, act=move)
+            raise Refused(
+                "not_in_this_state", "Not now.", "Open it again.", status=kept.line.status, act=move
+            )
         self.moves.append((person.id, request, move, reason))
         if move == "submit":
             self.set_status(request, "IN_REVIEW")
@@ -243,13 +344,24 @@ class HouseForTests:
         return kept
 
     def _voted(self, kept: Kept, person: Person) -> bool:
-        return all(any(v.reviewer == person.id for v in kept.votes.get(sha(f.content), ())) for f in kept.files)
+        return all(
+            any(v.reviewer == person.id for v in kept.votes.get(sha(f.content), ())) for f in kept.files
+        )
 
     def _file_sheet(self, kept: Kept, file: FileIn, person: Person) -> FileSheet:
         votes = kept.votes.get(sha(file.content), [])
         seen = votes if len(votes) > 1 else [vote for vote in votes if vote.reviewer == person.id]
         verdict = "review" if kept.findings else "pass"
-        return FileSheet(file.name, sha(file.content), len(file.content), verdict, file.supporting, kept.findings, tuple(seen), len(votes))
+        return FileSheet(
+            file.name,
+            sha(file.content),
+            len(file.content),
+            verdict,
+            file.supporting,
+            kept.findings,
+            tuple(seen),
+            len(votes),
+        )
 
     # --- scrutiny
 
@@ -257,16 +369,16 @@ class HouseForTests:
         self._auditor(person)
         self.events.append({"type": "audit.search"})
         found = [
-            TrailEvent(index, "cd" * 32, event) for index, event in enumerate(self.events)
+            TrailEvent(index, "cd" * 32, event)
+            for index, event in enumerate(self.events)
             if "id" in event and (not query.corr or event.get("corr") == query.corr)
         ]
         return TrailPage(found, len(found))
 
     def event(self, person: Person, event: str) -> tuple[TrailEvent, str]:
         self._auditor(person)
-        for index, each in enumerate(self.events):
-            if each.get("id") == event:
-                return TrailEvent(index, "cd" * 32, each), "c2sp.org/tlog-proof@v1\n"
+        if event.isdecimal() and int(event) < len(self.events):
+            return TrailEvent(int(event), "cd" * 32, self.events[int(event)]), "c2sp.org/tlog-proof@v1\n"
         raise NotFound("no_such_event", "The trail has no such event.")
 
     def verify_trail(self, person: Person) -> TrailReport:

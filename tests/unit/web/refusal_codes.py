@@ -47,15 +47,22 @@ def _files() -> Iterator[Path]:
 
 def _in(tree: ast.AST) -> Iterator[tuple[str, str, set[str]]]:
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or len(node.args) < 2:
-            continue
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        first = node.args[0]
-        if MAKERS.fullmatch(name) and isinstance(first, ast.Constant) and isinstance(first.value, str):
-            if CODE.fullmatch(first.value) and _is_sentence(node.args[1]):
-                yield first.value, ast.unparse(node.args[1]), {word.arg for word in node.keywords if word.arg}
+        if isinstance(node, ast.Call) and len(node.args) > 1 and MAKERS.fullmatch(_called(node)):
+            code, told = node.args[:2]
+            if _is_code(code) and _is_sentence(told):
+                yield code.value, ast.unparse(told), {word.arg for word in node.keywords if word.arg}
+
+
+def _called(node: ast.Call) -> str:
+    return node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+
+
+def _is_code(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(CODE.fullmatch(node.value))
 
 
 def _is_sentence(node: ast.expr) -> bool:
     text = ast.unparse(node)
-    return isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Name | ast.Call) and (" " in text or isinstance(node, ast.Name))
+    return isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp | ast.Name | ast.Call) and (
+        " " in text or isinstance(node, ast.Name)
+    )

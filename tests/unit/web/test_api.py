@@ -42,7 +42,13 @@ def test_the_socket_is_the_identity_whatever_the_request_says():
 
 @pytest.mark.parametrize(
     "socket",
-    ["/run/e/n/ffffffffff/data/data.sock", "/run/e/house.sock", f"/run/e/n/{SESSION}/nb/data.sock/x", "", "127.0.0.1"],
+    [
+        "/run/e/n/ffffffffff/data/data.sock",
+        "/run/e/house.sock",
+        f"/run/e/n/{SESSION}/nb/data.sock/x",
+        "",
+        "127.0.0.1",
+    ],
 )
 def test_a_socket_nobody_holds_answers_nothing(socket: str):
     answer = send(data_app(HouseForTests()), "GET", "/api/v1/me", socket)
@@ -62,7 +68,14 @@ def test_a_person_who_left_the_project_is_refused_at_the_next_call():
 
 def test_a_data_socket_has_no_other_door():
     app = data_app(HouseForTests())
-    for path in ("/internal/v1/people/steward-a", "/docs", "/openapi.json", "/enclave/", "/api/v1/../internal", "/"):
+    for path in (
+        "/internal/v1/people/steward-a",
+        "/docs",
+        "/openapi.json",
+        "/enclave/",
+        "/api/v1/../internal",
+        "/",
+    ):
         assert send(app, "GET", path).status_code == 404
     assert send(app, "GET", "/api/v1/ask").status_code == 405
 
@@ -78,16 +91,25 @@ def test_a_refusal_is_in_the_callers_language():
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"[" * 100_000, b'{"question": 3}', b'{"question": {}, "more": 1}', b"\xff", b"null"]
+    "body",
+    [b"", b"{", b"[]", b"[" * 100_000, b'{"question": 3}', b'{"question": {}, "more": 1}', b"\xff", b"null"],
 )
 def test_a_body_that_cannot_be_read_is_refused_by_name(body: bytes):
-    answer = send(data_app(HouseForTests()), "POST", "/api/v1/ask", content=body, headers={"Content-Type": "application/json"})
+    answer = send(
+        data_app(HouseForTests()),
+        "POST",
+        "/api/v1/ask",
+        content=body,
+        headers={"Content-Type": "application/json"},
+    )
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "body_invalid"
 
 
 def test_a_refused_body_is_not_repeated():
-    answer = send(data_app(HouseForTests()), "POST", "/api/v1/requests", json={"title": 184126912345678, "files": []})
+    answer = send(
+        data_app(HouseForTests()), "POST", "/api/v1/requests", json={"title": 184126912345678, "files": []}
+    )
     assert "184126912345678" not in answer.text
 
 
@@ -115,14 +137,29 @@ def test_files_are_checked_and_a_request_goes_its_way():
     address = f"/api/v1/requests/{made.json()['id']}"
     assert send(app, "POST", f"{address}/submit").json()["status"] == "IN_REVIEW"
     assert send(app, "GET", address).json()["words"] == "En relecture\u202f: deux personnes la lisent."
-    assert send(app, "GET", address, headers={"Accept-Language": "en-GB"}).json()["words"].startswith("In review")
+    assert (
+        send(app, "GET", address, headers={"Accept-Language": "en-GB"})
+        .json()["words"]
+        .startswith("In review")
+    )
     assert send(app, "POST", f"{address}/withdraw").json()["status"] == "WITHDRAWN"
     assert [line["title"] for line in send(app, "GET", "/api/v1/requests").json()["requests"]] == ["t"]
     assert send(app, "POST", f"{address}/withdraw/x").status_code == 404
 
 
 @pytest.mark.parametrize(
-    "name", ["../x.csv", "a/b.csv", "a\\b.csv", ".hidden", "x\u202egnp.csv", "x\x00.csv", " x.csv", "e\u0301.csv", "a:b"]
+    "name",
+    [
+        "../x.csv",
+        "a/b.csv",
+        "a\\b.csv",
+        ".hidden",
+        "x\u202egnp.csv",
+        "x\x00.csv",
+        " x.csv",
+        "e\u0301.csv",
+        "a:b",
+    ],
 )
 def test_a_file_name_that_is_more_than_a_name_is_refused(name: str):
     answer = send(data_app(HouseForTests()), "POST", "/api/v1/check", json={"files": [encoded(name)]})
@@ -144,7 +181,11 @@ def test_prices_and_budgets_are_integers():
     price = send(app, "POST", "/api/v1/price", json={"question": {"rho_micro": 5, "ask": []}}).json()
     budget = send(app, "GET", "/api/v1/budget").json()
     assert price["rho_micro"] == 5
-    assert budget["project"] == {"cap_rho_micro": 1_000_000, "left_rho_micro": 920_000, "name": "heart-failure"}
+    assert budget["populations"][0]["project"] == {
+        "cap_rho_micro": 1_000_000,
+        "left_rho_micro": 920_000,
+        "name": "heart-failure",
+    }
     assert budget["covers"] == "questions"
 
 
@@ -156,9 +197,13 @@ def test_scripts_use_a_password_and_name_the_project():
     assert send(app, "GET", "/api/v1/me", headers=other).status_code == 403
 
 
-@pytest.mark.parametrize("header", ["", "Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x", "Basic w6k6eA=="])
+@pytest.mark.parametrize(
+    "header", ["", "Basic", "Basic !!!", "Basic bm9jb2xvbg==", "Bearer x", "Basic w6k6eA=="]
+)
 def test_without_a_name_and_a_password_nobody_is_asking(header: str):
-    answer = send(house_app(HouseForTests()), "GET", "/api/v1/me", headers={**PROJECT, "Authorization": header})
+    answer = send(
+        house_app(HouseForTests()), "GET", "/api/v1/me", headers={**PROJECT, "Authorization": header}
+    )
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"].startswith("Basic")
     assert answer.json()["error"]["code"] == "credentials_missing"

@@ -34,7 +34,11 @@ def test_both_languages_have_the_same_sentences_with_the_same_blanks():
 
 def test_every_sentence_a_page_asks_for_exists():
     templates = (messages.LOCALES.parent / "web" / "templates").glob("*.html")
-    asked = {key for path in templates for key in re.findall(r"""\bt\(["']([a-z_.]+[a-z_])["']""", path.read_text())}
+    asked = {
+        key
+        for path in templates
+        for key in re.findall(r"""\bt\(["']([a-z_.]+[a-z_])["']""", path.read_text())
+    }
     known = keys(messages.catalogue("fr")["page"])
     plural = {key.rsplit(".", 1)[0] for key in known if key.endswith(".many")}
     assert len(asked) > 60

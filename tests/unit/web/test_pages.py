@@ -21,7 +21,9 @@ def run(story: Coroutine[Any, Any, None]) -> None:
 
 def submitted(world: World, title: str = "Effectifs par sexe", content: bytes = TABLE) -> str:
     author = world.house.people["researcher-a"]
-    request = world.house.create_request(author, "heart-failure", title, "Article", [FileIn("table.csv", content)])
+    request = world.house.create_request(
+        author, "heart-failure", title, "Article", [FileIn("table.csv", content)]
+    )
     world.house.set_status(request, "IN_REVIEW")
     return request
 
@@ -45,7 +47,9 @@ def test_the_browser_holds_one_opaque_cookie_on_our_path_only():
         world = World()
         browser = Browser(world.app)
         back = await browser.sign_in("researcher-a")
-        cookie = next(each for each in back.headers.get_list("set-cookie") if each.startswith("enclave-session="))
+        cookie = next(
+            each for each in back.headers.get_list("set-cookie") if each.startswith("enclave-session=")
+        )
         assert "HttpOnly" in cookie
         assert "Path=/enclave/" in cookie
         assert "samesite=lax" in cookie.lower()
@@ -87,14 +91,18 @@ def test_a_session_number_known_before_is_not_the_one_given():
         browser = Browser(world.app)
         browser.http.cookies.set("enclave-session", "chosen-by-somebody-else", path="/enclave/")
         back = await browser.sign_in("researcher-a")
-        given = next(each for each in back.headers.get_list("set-cookie") if each.startswith("enclave-session="))
+        given = next(
+            each for each in back.headers.get_list("set-cookie") if each.startswith("enclave-session=")
+        )
         assert "chosen-by-somebody-else" not in given
         assert world.sessions.find("chosen-by-somebody-else") is None
 
     run(story())
 
 
-@pytest.mark.parametrize("next_page", ["//evil.test/", "https://evil.test/", "/hub/logout", "/enclave/\\evil", "/enclave//evil"])
+@pytest.mark.parametrize(
+    "next_page", ["//evil.test/", "https://evil.test/", "/hub/logout", "/enclave/\\evil", "/enclave//evil"]
+)
 def test_signing_in_never_leads_elsewhere(next_page: str):
     async def story() -> None:
         world = World()
@@ -175,7 +183,11 @@ def test_a_form_without_this_sessions_token_does_nothing():
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}],
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"},
+    ],
 )
 def test_a_form_sent_by_another_site_or_by_a_script_does_nothing(headers: dict[str, str]):
     async def story() -> None:
@@ -221,8 +233,19 @@ def test_no_page_has_an_inline_script_or_style_or_anything_from_elsewhere():
         world = World()
         request = submitted(world)
         steward, auditor = await world.browser("steward-a"), await world.browser("auditor-a")
-        pages = [await steward.get(path) for path in ("", "requests", "queue", f"requests/{request}", f"requests/{request}/files/{sha(TABLE)}")]
-        pages += [await auditor.get(path) for path in ("audit", "audit/search", "projects/heart-failure/budget")]
+        pages = [
+            await steward.get(path)
+            for path in (
+                "",
+                "requests",
+                "queue",
+                f"requests/{request}",
+                f"requests/{request}/files/{sha(TABLE)}",
+            )
+        ]
+        pages += [
+            await auditor.get(path) for path in ("audit", "audit/search", "projects/heart-failure/budget")
+        ]
         for page in pages:
             assert page.status_code == 200
             assert "<script>" not in page.text
@@ -245,9 +268,24 @@ def test_hostile_text_is_shown_and_never_runs():
         kept.findings = (Finding(ATTACK, "review", ATTACK, ATTACK, ATTACK, ATTACK),)
         world.house.vote(world.house.people["steward-b"], request, sha(TABLE), "return", ATTACK)
         world.house.vote(world.house.people["steward-a"], request, sha(TABLE), "return", ATTACK)
-        world.house.events.append({"id": ATTACK, "corr": ATTACK, "type": ATTACK, "occurred": ATTACK, "actor": {"id": ATTACK}, "reason": ATTACK, "project": ATTACK, "outcome": ATTACK, "phase": ATTACK})
+        world.house.events.append(
+            {
+                "id": ATTACK,
+                "corr": ATTACK,
+                "type": ATTACK,
+                "occurred": ATTACK,
+                "actor": {"id": ATTACK},
+                "reason": ATTACK,
+                "project": ATTACK,
+                "outcome": ATTACK,
+                "phase": ATTACK,
+            }
+        )
         steward, auditor = await world.browser("steward-a"), await world.browser("auditor-a")
-        pages = [await steward.get(path) for path in ("", "queue", f"requests/{request}", f"requests/{request}/files/{sha(TABLE)}")]
+        pages = [
+            await steward.get(path)
+            for path in ("", "queue", f"requests/{request}", f"requests/{request}/files/{sha(TABLE)}")
+        ]
         pages += [await auditor.get("audit/search?person=%22%3E%3Cscript%3Ealert(1)%3C/script%3E")]
         pages += [await auditor.http.get("/enclave/audit/search", params={"corr": ATTACK})]
         pages += [await auditor.get("projects/heart-failure/budget")]
@@ -314,7 +352,9 @@ def test_a_vote_is_for_the_bytes_named_in_the_address_and_leads_to_the_next_file
         browser = await world.browser("steward-a")
         answer = await browser.post(f"requests/{request}/files/{sha(TABLE)}/vote", choice="approve")
         assert answer.headers["location"] == f"/enclave/requests/{request}/files/{sha(b'bonjour')}"
-        answer = await browser.post(f"requests/{request}/files/{sha(b'bonjour')}/vote", choice="return", reason="dater")
+        answer = await browser.post(
+            f"requests/{request}/files/{sha(b'bonjour')}/vote", choice="return", reason="dater"
+        )
         assert answer.headers["location"] == "/enclave/queue"
         assert [vote.choice for vote in world.house.requests[request].votes[sha(b"bonjour")]] == ["return"]
 
@@ -393,7 +433,9 @@ def test_the_first_sentence_says_what_waits():
         steward = await world.browser("steward-a")
         assert "Rien ne vous attend." in (await steward.get("")).text
         submitted(world)
-        assert "1 demande vous attend, depuis aujourd'hui." in (await steward.get("")).text.replace("&#39;", "'")
+        assert "1 demande vous attend, depuis aujourd'hui." in (await steward.get("")).text.replace(
+            "&#39;", "'"
+        )
         submitted(world)
         text = (await steward.get("queue")).text.replace("&#39;", "'")
         assert "2 demandes vous attendent\u202f; la plus ancienne depuis aujourd'hui." in text
@@ -446,7 +488,9 @@ def test_the_auditor_gets_two_verdicts_in_words():
 def test_a_search_says_that_it_is_recorded_and_a_link_from_elsewhere_only_fills_the_form():
     async def story() -> None:
         world = World()
-        world.house.events.append({"id": "e1", "corr": "c1", "type": "data.query", "occurred": "2026-11-25T10:00:00.123456Z"})
+        world.house.events.append(
+            {"id": "e1", "corr": "c1", "type": "data.query", "occurred": "2026-11-25T10:00:00.123456Z"}
+        )
         browser = await world.browser("auditor-a")
         found = await browser.get("audit/search?corr=c1&first=2026-11-01&last=2026-11-25")
         assert "inscrite au journal" in found.text
@@ -455,7 +499,9 @@ def test_a_search_says_that_it_is_recorded_and_a_link_from_elsewhere_only_fills_
         elsewhere = await browser.get("audit/search?corr=c1", Sec_Fetch_Site="cross-site")
         assert 'value="c1"' in elsewhere.text
         assert len(world.house.events) == searches
-        assert "cdcdcd" in (await browser.get("audit/events/e1")).text
+        assert "cdcdcd" in (await browser.get("audit/events/0")).text
+        assert (await browser.get("audit/events/99")).status_code == 404
+        assert (await browser.get("audit/events/x")).status_code == 422
         assert (await browser.get("audit/search?first=yesterday")).status_code == 422
 
     run(story())
