@@ -105,7 +105,7 @@ def _rho(micro: int | None) -> str:
 
 def _told_budget(told: dict[str, Any]) -> list[str]:
     lines = []
-    for sheet in told["budgets"]:
+    for sheet in told["populations"]:
         for scope in ("population", "project", "person"):
             share = sheet[scope]
             lines.append(

@@ -1,0 +1,80 @@
+"""Scrutiny, played: the trail verifies, one changed byte is found, and a closed house leaves nothing readable."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from audit.verify import verify
+from enclave.demo.cast import AUDITOR
+from enclave.demo.open_house import OpenHouse
+from enclave.demo.play import Play
+from enclave.demo.promises import Promises
+from enclave.settings import Settings
+
+TAMPERED: Final = 5
+
+
+def verified(play: Play, house: OpenHouse) -> None:
+    trail = play.settings.state / "trail"
+    with play.promises.promise(
+        "The trail verifies: every intent has its outcome, two others than the author approved"
+    ) as seen:
+        report = verify(trail)
+        seen.that(report.integrity, "the trail is not whole")
+        seen.that(report.completeness is True, "; ".join(one.words for one in report.anomalies))
+        seen.tell(f"{report.size} entries, {report.step('releases').words}")
+    with play.promises.promise("One changed byte in a copy of the trail is found and named") as seen:
+        copy = play.settings.state / "exported-trail"
+        told = play.command(house, "audit", "export", str(copy), "--json", person=AUDITOR)
+        seen.that(told.returncode == 0, told.stderr)
+        _change_a_byte(next(iter(sorted(copy.glob("tile/entries/**/*[0-9]")))))
+        verifier = (sys.executable, "-m", "audit", "verify", str(copy), "--json")
+        found = subprocess.run(verifier, capture_output=True, text=True, check=False)
+        seen.that(found.returncode == TAMPERED, f"the verifier ended with {found.returncode}")
+        seen.tell(f"first broken index {json.loads(found.stdout)['first_broken_index']}")
+
+
+def _change_a_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def closed(settings: Settings, promises: Promises, play: Play) -> None:
+    with promises.promise("Ctrl-C leaves no process, and nothing readable on disk") as seen:
+        left = _processes_naming(str(settings.state), str(settings.run))
+        seen.that(not left, f"still running: {left}")
+        words = _telling_words(play.truth)
+        for file in _files_under(settings.state):
+            content = file.read_bytes()
+            found = next((word for word in words if word in content), None)
+            seen.that(found is None, f"{file.relative_to(settings.state)} holds a name, a number or a note")
+        seen.tell(f"{len(words)} names, numbers and notes looked for in every file")
+
+
+def _telling_words(truth: pl.DataFrame) -> list[bytes]:
+    """Give what must be found nowhere: identity numbers, full names, notes."""
+    some = truth.sample(200, seed=1)
+    names = (some["first_name"] + " " + some["last_name"]).to_list()
+    notes = [note[:40] for note in some["note"].drop_nulls().to_list()]
+    return [str(word).encode() for word in [*some["nir"].to_list(), *names, *notes]]
+
+
+def _files_under(folder: Path) -> Iterable[Path]:
+    return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def _processes_naming(*places: str) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+            if any(f"{place}".encode() in told for place in places):
+                found.append(process.name)
+    return found
