@@ -13,7 +13,7 @@ from enclave.settings import Settings, read_settings
 from enclave.web.apps import data_app, house_app
 from enclave.web.hub_sign_in import HubSignIn
 from enclave.web.pages import pages_app
-from enclave.wiring import front_desk, pages_token
+from enclave.wiring import front_desk
 from vault.errors import VaultError
 
 
@@ -24,7 +24,7 @@ async def serve(settings: Settings) -> None:
         def listen(path: Path) -> None:
             listeners.add(path, data)
 
-        sign_in = HubSignIn(settings.run / "h" / "hub.sock", pages_token(settings))
+        sign_in = HubSignIn(settings.run / "h" / "hub.sock", settings.state / "hub" / "pages-token")
         desk = front_desk(settings, listen=listen, hang_up=listeners.remove)
         data = data_app(desk)
         await asyncio.to_thread(desk.after_restart)

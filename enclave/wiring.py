@@ -104,14 +104,6 @@ def prepare_state(settings: Settings) -> None:
     create_keyring(keyring, _passphrase(settings))
 
 
-def pages_token(settings: Settings) -> str:
-    """Give the token by which the pages speak to the hub; made once, read by the hub's configuration too."""
-    path = settings.state / "hub" / "pages-token"
-    if not path.exists():
-        _write_secret(path, os.urandom(PASSPHRASE_BYTES).hex().encode())
-    return path.read_text().strip()
-
-
 def _write_secret(path: Path, content: bytes) -> None:
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "wb") as file:
         file.write(content)

@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
 from enclave.people import Person
+from enclave.sessions import Holder
 
 Json = dict[str, Any]
 Verdict = Literal["pass", "review", "fail"]
@@ -42,14 +43,6 @@ class SessionPlace:
     nb_dir: str
     data_dir: str
     workspace: str
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Whose data socket it is: the socket is the identity."""
-
-    person: str
-    project: str
 
 
 @dataclass(frozen=True)
