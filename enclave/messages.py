@@ -26,6 +26,7 @@ PARIS = ZoneInfo("Europe/Paris")
 NARROW = "\u202f"  # before ; : ! ? % and inside guillemets: Imprimerie nationale, Lexique des règles typographiques
 _BEFORE = re.compile(r" (?=[;:!?%»](?:\s|$|[.,)]))")
 _AFTER = re.compile(r"(?<=«) ")
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w|«)")
 
 
 class _Known(dict[str, object]):
@@ -43,8 +44,8 @@ def catalogue(language: Language) -> Mapping[str, Any]:
 
 
 def typeset(text: str) -> str:
-    """Give French text its narrow no-break spaces."""
-    return _AFTER.sub(NARROW, _BEFORE.sub(NARROW, text))
+    """Give French text its narrow no-break spaces and its apostrophes."""
+    return _APOSTROPHE.sub("’", _AFTER.sub(NARROW, _BEFORE.sub(NARROW, text)))
 
 
 def preferred(accept_language: str | None) -> Language:
@@ -90,7 +91,7 @@ def day(value: date, language: Language) -> str:
 
 def moment(value: datetime, language: Language) -> str:
     """Write an instant as clocks in Paris show it."""
-    form = "d MMMM yyyy 'à' HH 'h' mm" if language == "fr" else "d MMM yyyy, HH:mm"
+    form = f"d MMMM yyyy 'à' HH{NARROW}'h'{NARROW}mm" if language == "fr" else "d MMM yyyy, HH:mm"
     return format_datetime(value, form, tzinfo=PARIS, locale=language)
 
 

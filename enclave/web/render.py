@@ -48,6 +48,7 @@ def _words(language: Language) -> dict[str, object]:
         "t": lambda key, **params: messages.sentence(key, language, **params),
         "num": lambda value: messages.number(value, language),
         "moment": lambda value: messages.moment(value, language),
+        "typeset": messages.typeset if language == "fr" else str,
         "clock": lambda value: messages.clock(str(value), language),
         "day": lambda value: messages.day(value, language),
         "since": lambda value: messages.since(value, now, language),

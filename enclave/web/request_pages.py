@@ -53,7 +53,8 @@ def queue(house: TheHouse, visitor: Arriving, sort: str = "", order: str = "") -
 def request(house: TheHouse, visitor: Arriving, identifier: str) -> Response:
     """Open a request."""
     sheet = house.request(visitor.person, identifier)
-    return page(visitor, "request.html", sheet=sheet, acts=sheet.may & FORMS)
+    unread = _without_vote(sheet, visitor) if "vote" in sheet.may else []
+    return page(visitor, "request.html", sheet=sheet, acts=sheet.may & FORMS, unread=unread)
 
 
 @routes.get("/requests/{identifier}/files/{sha256}")
@@ -107,8 +108,9 @@ def _file(sheet: RequestSheet, sha256: str) -> FileSheet:
 
 
 def _next(house: House, visitor: Visitor, identifier: str) -> str:
-    sheet = house.request(visitor.person, identifier)
-    for each in sheet.files:
-        if all(vote.reviewer != visitor.person.id for vote in each.votes):
-            return f"{BASE}requests/{identifier}/files/{each.sha256}"
-    return f"{BASE}queue"
+    unread = _without_vote(house.request(visitor.person, identifier), visitor)
+    return f"{BASE}requests/{identifier}/files/{unread[0].sha256}" if unread else f"{BASE}queue"
+
+
+def _without_vote(sheet: RequestSheet, visitor: Visitor) -> list[FileSheet]:
+    return [file for file in sheet.files if all(vote.reviewer != visitor.person.id for vote in file.votes)]

@@ -18,6 +18,9 @@ from enclave.web.needs import House
 COOKIE = "enclave-session"
 REVIEWERS = frozenset({Role.STEWARD, Role.SENIOR_STEWARD, Role.PARTNER_DELEGATE, Role.PUBLISHER})
 SCRUTINEERS = frozenset({Role.AUDITOR})
+BUDGET_READERS = frozenset(
+    {Role.RESEARCHER, Role.PROJECT_LEAD, Role.STEWARD, Role.SENIOR_STEWARD, Role.AUDITOR}
+)
 
 
 class LoginNeededError(Exception):
@@ -50,6 +53,11 @@ class Visitor:
     def audits(self) -> bool:
         """May search the trail."""
         return bool(self.person.roles & SCRUTINEERS)
+
+    @property
+    def sees_budgets(self) -> bool:
+        """May look at a project's budget."""
+        return bool(self.person.roles & BUDGET_READERS)
 
 
 async def arriving(request: Request) -> Visitor:

@@ -9,6 +9,7 @@ NARROW = "\u202f"  # the space French puts before ; : ! ? and inside numbers
 PER_MILLION = 1_000_000
 _BEFORE = re.compile(r" (?=[;:!?%»](?:\s|$))")
 _AFTER = re.compile(r"(?<=«) ")
+_APOSTROPHE = re.compile(r"(?<=\w)'(?=\w|«)")
 
 _chosen: list[Language] = ["en" if os.environ.get("ENCLAVE_LANGUAGE") == "en" else "fr"]
 
@@ -24,7 +25,11 @@ def language(name: Language | None = None) -> Language:
 
 def say(french: str, english: str) -> str:
     """Give the sentence in the chosen language."""
-    return _AFTER.sub(NARROW, _BEFORE.sub(NARROW, french)) if _chosen[0] == "fr" else english
+    return _typeset(french) if _chosen[0] == "fr" else english
+
+
+def _typeset(text: str) -> str:
+    return _APOSTROPHE.sub("’", _AFTER.sub(NARROW, _BEFORE.sub(NARROW, text)))
 
 
 def number(value: float, digits: int | None = None) -> str:
@@ -44,7 +49,8 @@ def percent(part: float, whole: float) -> str:
 
 def loss(rho_micro: int) -> str:
     """Write a privacy loss given in micro-rho."""
-    return f"ρ = {rho_micro / PER_MILLION:g}".replace(".", say(",", "."))
+    written = f"{rho_micro / PER_MILLION:.6f}".rstrip("0").rstrip(".")
+    return f"ρ = {written}".replace(".", say(",", "."))
 
 
 def _useful_digits(value: float) -> int:

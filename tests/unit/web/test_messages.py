@@ -71,12 +71,12 @@ def test_numbers_dates_and_instants_are_written_as_in_france():
     assert messages.number(1234567.5, "en") == "1,234,567.5"
     assert messages.day(date(2026, 11, 1), "fr") == "1 novembre 2026"
     summer = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
-    assert messages.moment(summer, "fr") == "2 juillet 2026 à 00 h 30"
+    assert messages.moment(summer, "fr") == "2 juillet 2026 à 00\u202fh\u202f30"
     assert messages.clock("2026-07-01T22:30:05.123456Z", "en").startswith("2 Jul 2026, 00:30:05")
     assert messages.clock("not an instant", "fr") == "not an instant"
 
 
-@pytest.mark.parametrize(("ago", "words"), [(0, "aujourd'hui"), (1, "hier"), (3, "le 22 novembre 2026")])
+@pytest.mark.parametrize(("ago", "words"), [(0, "aujourd’hui"), (1, "hier"), (3, "le 22 novembre 2026")])
 def test_since_when_is_said_like_a_colleague_would(ago: int, words: str):
     now = datetime(2026, 11, 25, 10, tzinfo=UTC)
     assert messages.since(now - timedelta(days=ago), now, "fr") == words
