@@ -24,7 +24,7 @@ Params = Mapping[str, object]
 LOCALES = Path(__file__).parent / "locale"
 PARIS = ZoneInfo("Europe/Paris")
 NARROW = "\u202f"  # before ; : ! ? % and inside guillemets: Imprimerie nationale, Lexique des règles typographiques
-_BEFORE = re.compile(r" (?=[;:!?%»](?:\s|$|[.,)]))")
+_BEFORE = re.compile(r" (?=[;:!?%»](?:\s|$|[.,)\"]))")
 _AFTER = re.compile(r"(?<=«) ")
 _APOSTROPHE = re.compile(r"(?<=\w)'(?=\w|«)")
 
