@@ -6,6 +6,7 @@ rho = s2 / (2 sigma**2) (Canonne, Kamath and Steinke 2020, theorem 4), and losse
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, exp, sqrt
 from typing import Final
 
@@ -104,6 +105,7 @@ def charge(own: Fraction, other: float) -> int:
     return ceil(max(own, Fraction(other)) * MICRO)
 
 
+@lru_cache(maxsize=1024)
 def half_width(scale: float) -> int:
     """Give the smallest w with P(|noise| <= w) >= 95 % for a discrete Gaussian of this scale."""
     if scale >= EXACT_TAIL:

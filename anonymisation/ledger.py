@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select
+from sqlalchemy import Connection, Engine, Row, ScalarSelect, bindparam, func, insert, select
 
 from anonymisation.errors import AnonymisationError, BadQuestion, BudgetSpent, Damaged, ReceiptMismatch
 from anonymisation.ledger_file import open_file, reading, writing
@@ -250,27 +250,31 @@ def _stamp(receipt: Receipt) -> dict[str, Any]:
     }
 
 
+def _cap(scope: Scope) -> ScalarSelect[int]:
+    """Select the newest cap of a scope."""
+    own = "" if scope == "population" else bindparam(scope)
+    held = (CAP.c.scope == scope, CAP.c.population == bindparam("population"), CAP.c.own == own)
+    return select(CAP.c.rho_micro).where(*held).order_by(CAP.c.id.desc()).limit(1).scalar_subquery()
+
+
+def _spent(scope: Scope) -> ScalarSelect[int]:
+    """Select what was ever reserved under a scope's cap."""
+    held = {
+        "population": RESERVATION.c.population == bindparam("population"),
+        scope: RESERVATION.c[scope] == bindparam(scope),
+    }
+    return select(func.coalesce(func.sum(RESERVATION.c.rho_micro), 0)).where(*held.values()).scalar_subquery()
+
+
+# One statement, built once: it runs while every other writer waits.
+_BALANCES: Final = select(*(figure for scope in SCOPES for figure in (_cap(scope), _spent(scope))))
+
+
 def _left(connection: Connection, population: str, project: str, person: str) -> Left:
-    return Left(
-        population=_balance(connection, "population", population, ""),
-        project=_balance(connection, "project", population, project),
-        person=_balance(connection, "person", population, person),
-    )
-
-
-def _balance(connection: Connection, scope: Scope, population: str, own: str) -> Balance:
-    cap = (
-        select(CAP.c.rho_micro)
-        .where(CAP.c.scope == scope, CAP.c.population == population, CAP.c.own == own)
-        .order_by(CAP.c.id.desc())
-        .limit(1)
-    )
-    spent = select(func.coalesce(func.sum(RESERVATION.c.rho_micro), 0)).where(
-        RESERVATION.c.population == population
-    )
-    if own:
-        spent = spent.where(RESERVATION.c[scope] == own)
-    return Balance(connection.execute(cap).scalar(), connection.execute(spent).scalar_one())
+    row = connection.execute(
+        _BALANCES, {"population": population, "project": project, "person": person}
+    ).one()
+    return Left(*(Balance(row[2 * place], row[2 * place + 1]) for place in range(len(SCOPES))))
 
 
 def _entries(connection: Connection, **where: str) -> list[Entry]:

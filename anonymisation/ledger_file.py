@@ -1,6 +1,8 @@
 """The ledger's SQLite file: private, durable at every commit, one writer at a time, of a known schema."""
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +15,12 @@ from sqlmodel import create_engine
 from anonymisation.errors import Damaged, LedgerDown
 from anonymisation.ledger_schema import SCHEMA, SCHEMA_VERSION, TRIGGERS, metadata
 
-BUSY_MS: Final = 30_000
+BUSY_SECONDS: Final = 30
 """How long a writer waits for the others before it refuses."""
+POLL_SECONDS: Final = 0.0005
+"""How often it looks: SQLite's own waiting sleeps up to 100 ms, and eight writers would mostly sleep."""
 PRAGMAS: Final = (
-    f"PRAGMA busy_timeout={BUSY_MS}",
+    f"PRAGMA busy_timeout={BUSY_SECONDS * 1_000}",
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -43,7 +47,7 @@ def open_file(path: Path) -> Engine:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """Open a transaction that holds the write lock from its first moment, durable when it ends."""
-    with _transaction(engine.execution_options(begin="BEGIN IMMEDIATE")) as connection:
+    with _transaction(engine.execution_options(begin="immediate")) as connection:
         yield connection
 
 
@@ -76,7 +80,28 @@ def _configure(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN"))
+    if connection.get_execution_options().get("begin") != "immediate":
+        connection.exec_driver_sql("BEGIN")
+        return
+    deadline = time.monotonic() + BUSY_SECONDS
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    while not _locked(connection):
+        if time.monotonic() > deadline:
+            raise LedgerDown(
+                "ledger_down", "The ledger is held by another process.", "Nothing was charged. Try again."
+            )
+        time.sleep(POLL_SECONDS)
+    connection.exec_driver_sql(PRAGMAS[0])
+
+
+def _locked(connection: Connection) -> bool:
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    return True
 
 
 def _prepare(connection: Connection) -> None:

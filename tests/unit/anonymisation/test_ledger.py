@@ -324,7 +324,7 @@ def test_a_ledger_that_cannot_be_opened_is_down(tmp_path: Path) -> None:
 def test_a_ledger_locked_by_another_refuses_and_charges_nothing(
     tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger_file, "PRAGMAS", ("PRAGMA busy_timeout=20",))
+    monkeypatch.setattr(ledger_file, "BUSY_SECONDS", 0.02)
     impatient = Ledger.open(tmp_path / "ledger.db")
     holder = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
