@@ -45,7 +45,7 @@ class Door:
 
 
 @pytest.fixture
-def door(tmp_path: Path, monkeypatch):
+def door(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # The format carries the parameters, so that a cheaper hash is the same code path, sooner.
     monkeypatch.setattr(password, "MEMORY_KIB", 64)
     monkeypatch.setattr(password, "_NOBODY", password.hashed(b"nobody"))
@@ -58,19 +58,19 @@ def door(tmp_path: Path, monkeypatch):
     made.recorder.close()
 
 
-def test_the_right_password_gives_the_person_with_their_roles(door):
+def test_the_right_password_gives_the_person_with_their_roles(door: Door):
     assert door.log_in() == Person("researcher-a", frozenset({Role.RESEARCHER}))
     assert door.recorder.told("auth.login") == [("auth.login", "success", None)]
 
 
-def test_a_refusal_is_the_same_for_everybody_and_the_trail_knows_why(door):
+def test_a_refusal_is_the_same_for_everybody_and_the_trail_knows_why(door: Door):
     assert door.reason(secret=WRONG) == "wrong_password"
     assert door.reason(name="nobody-we-know") == "unknown_person"
     door.accounts.put_person("researcher-a", door.receipt("admin.person"), active=False)
     assert door.reason() == "person_inactive"
 
 
-def test_what_was_typed_as_an_unknown_name_is_not_written_anywhere(door):
+def test_what_was_typed_as_an_unknown_name_is_not_written_anywhere(door: Door):
     door.reason(name=OTHER)
     assert OTHER not in str(door.recorder.events)
     assert door.recorder.events[-1]["actor"]["id"] == "unknown"
@@ -78,7 +78,7 @@ def test_what_was_typed_as_an_unknown_name_is_not_written_anywhere(door):
         assert session.connection().execute(text("SELECT count(*) FROM login_failures")).scalar_one() == 0
 
 
-def test_an_unknown_person_costs_the_same_work_as_a_known_one(door, monkeypatch):
+def test_an_unknown_person_costs_the_same_work_as_a_known_one(door: Door, monkeypatch: pytest.MonkeyPatch):
     verified: list[str] = []
     real = password.Argon2id.verify_phc_encoded
 
@@ -95,11 +95,11 @@ def test_an_unknown_person_costs_the_same_work_as_a_known_one(door, monkeypatch)
     assert verified[0] == verified[1]
 
 
-def test_nobodys_password_opens_nothing(door):
+def test_nobodys_password_opens_nothing(door: Door):
     assert not password.matches(b"nobody", None)
 
 
-def test_after_five_failures_even_the_right_password_waits_and_then_opens(door):
+def test_after_five_failures_even_the_right_password_waits_and_then_opens(door: Door):
     assert [door.reason(secret=WRONG) for _ in range(5)] == ["wrong_password"] * 5
     assert door.reason() == "waiting"
     door.at += timedelta(seconds=29)
@@ -109,7 +109,7 @@ def test_after_five_failures_even_the_right_password_waits_and_then_opens(door):
     assert door.accounts.failures("researcher-a").count == 0
 
 
-def test_trying_during_the_wait_does_not_keep_the_owner_out_longer(door):
+def test_trying_during_the_wait_does_not_keep_the_owner_out_longer(door: Door):
     for _ in range(5):
         door.reason(secret=WRONG)
     for _ in range(20):
@@ -117,13 +117,13 @@ def test_trying_during_the_wait_does_not_keep_the_owner_out_longer(door):
     assert door.accounts.failures("researcher-a").count == 5
 
 
-def test_without_the_recorder_nobody_comes_in(door):
+def test_without_the_recorder_nobody_comes_in(door: Door):
     door.recorder.down = True
     with pytest.raises(ComponentDown):
         door.log_in()
 
 
-def test_a_person_changes_their_password_with_the_current_one(door):
+def test_a_person_changes_their_password_with_the_current_one(door: Door):
     someone = door.log_in()
     with pytest.raises(NotAuthenticated):
         login.change_password(someone, WRONG, OTHER, **door.tools())
@@ -137,19 +137,21 @@ def test_a_person_changes_their_password_with_the_current_one(door):
     ("person", "secret", "code"),
     [("researcher-a", "short", "password_short"), ("unknown-a", OTHER, "no_such_person")],
 )
-def test_a_weak_password_or_an_unknown_person_changes_nothing(door, person, secret, code):
+def test_a_weak_password_or_an_unknown_person_changes_nothing(
+    door: Door, person: str, secret: str, code: str
+):
     with pytest.raises(EnclaveError) as refusal:
         login.set_password(person, secret, by=OPERATOR, **door.tools())
     assert refusal.value.code == code
     assert door.log_in().id == "researcher-a"
 
 
-def test_a_role_taken_away_is_gone_at_the_next_reading(door):
+def test_a_role_taken_away_is_gone_at_the_next_reading(door: Door):
     door.accounts.set_roles("researcher-a", frozenset(), door.receipt("admin.role"))
     assert door.accounts.person("researcher-a").roles == frozenset()
 
 
-def test_an_account_tells_when_its_password_was_set_and_never_what_it_is(door):
+def test_an_account_tells_when_its_password_was_set_and_never_what_it_is(door: Door):
     account = door.accounts.account("researcher-a")
     assert account.password_set == door.at
     assert account.title == "Researcher A"
@@ -158,7 +160,7 @@ def test_an_account_tells_when_its_password_was_set_and_never_what_it_is(door):
     assert door.accounts.phc("nobody-we-know") is None
 
 
-def test_a_person_without_a_password_cannot_come_in(door):
+def test_a_person_without_a_password_cannot_come_in(door: Door):
     door.accounts.put_person("steward-a", door.receipt("admin.person", "steward-a"))
     assert door.accounts.account("steward-a").password_set is None
     assert door.reason(name="steward-a", secret=RIGHT) == "wrong_password"
@@ -174,18 +176,18 @@ def test_a_person_without_a_password_cannot_come_in(door):
         lambda store, shown: store.clear_failures("researcher-a", shown),
     ],
 )
-def test_every_write_asks_for_its_own_receipt(door, write):
+def test_every_write_asks_for_its_own_receipt(door: Door, write: str):
     for act, person in (("admin.partner", "researcher-a"), ("admin.person", "researcher-b")):
         with pytest.raises(Refused) as refusal:
             write(door.accounts, door.receipt(act, person))
         assert refusal.value.code == "receipt_mismatch"
 
 
-def test_an_unknown_person_is_not_found(door):
+def test_an_unknown_person_is_not_found(door: Door):
     with pytest.raises(NotFound):
         door.accounts.person("nobody-we-know")
 
 
-def test_passwords_are_hashed_as_rfc_9106_recommends(monkeypatch):
+def test_passwords_are_hashed_as_rfc_9106_recommends(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
     assert "$m=65536,t=3,p=4$" in password.hashed(b"secret")

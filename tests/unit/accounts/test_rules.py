@@ -25,7 +25,7 @@ SECOND = timedelta(seconds=1)
         ("x" * 257, "password_too_long"),
     ],
 )
-def test_which_passwords_are_taken(password, code):
+def test_which_passwords_are_taken(password: str, code: str):
     found = ""
     try:
         rules.strong_enough("researcher-a", password)
@@ -42,7 +42,7 @@ def test_every_keyboard_spells_a_password_the_same():
     ("failures", "seconds"),
     [(0, 0), (4, 0), (5, 30), (6, 60), (7, 120), (8, 240), (9, 480), (10, 900), (11, 900), (10_000, 900)],
 )
-def test_the_wait_doubles_and_ends_at_a_quarter_of_an_hour(failures, seconds):
+def test_the_wait_doubles_and_ends_at_a_quarter_of_an_hour(failures: int, seconds: int):
     assert rules.wait_after(failures) == seconds * SECOND
 
 
@@ -56,5 +56,5 @@ def test_the_wait_doubles_and_ends_at_a_quarter_of_an_hour(failures, seconds):
         (Failures(5, NOW - 30 * SECOND), False),
     ],
 )
-def test_an_account_waits_until_its_time_is_over(failures, waits):
+def test_an_account_waits_until_its_time_is_over(failures: Failures, waits: bool):
     assert rules.is_waiting(failures, NOW) is waits

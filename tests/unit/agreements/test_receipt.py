@@ -17,7 +17,7 @@ from tests.unit.agreements.receipt_for_tests import receipt
         ("admin.grant", "a", False),
     ],
 )
-def test_a_receipt_is_good_for_its_act_and_its_objects(acts, about, fits):
+def test_a_receipt_is_good_for_its_act_and_its_objects(acts: str | set[str], about: str, fits: bool):
     shown = receipt("admin.grant", "project:a", "person:b")
     if fits:
         require(shown, acts, about)

@@ -57,7 +57,7 @@ def code(**changed: object) -> str:
         (replace(RESEARCHER, id="researcher-b"), "not_a_member"),
     ],
 )
-def test_who_may_ask(person, refusal):
+def test_who_may_ask(person: Person, refusal: str):
     assert code(person=person) == refusal
 
 
@@ -70,7 +70,7 @@ def test_who_may_ask(person, refusal):
         (replace(PROJECT, active=False), "project_closed"),
     ],
 )
-def test_a_project_asks_until_its_last_day(project, refusal):
+def test_a_project_asks_until_its_last_day(project: Project, refusal: str):
     assert code(project=project) == refusal
 
 
@@ -88,7 +88,7 @@ def test_a_project_asks_until_its_last_day(project, refusal):
         (replace(AGREEMENT, dataset="other"), "no_agreement"),
     ],
 )
-def test_what_the_agreement_says_today(agreement, refusal):
+def test_what_the_agreement_says_today(agreement: Agreement, refusal: str):
     assert code(agreements=[agreement]) == refusal
 
 
@@ -114,6 +114,6 @@ def test_of_several_refusals_the_nearest_agreement_gives_the_reason():
         (replace(DATASET, version=None), Use.QUESTIONS, "no_current_version"),
     ],
 )
-def test_what_the_dataset_is_ready_for(dataset, use, refusal):
+def test_what_the_dataset_is_ready_for(dataset: Dataset, use: Use, refusal: str):
     both = replace(AGREEMENT, allows=frozenset(Use))
     assert code(dataset=dataset, use=use, agreements=[both]) == refusal

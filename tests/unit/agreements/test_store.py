@@ -10,7 +10,7 @@ from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Agreement, Dataset, Grant, MemberRole, Partner, Project, Use
 from enclave.errors import EnclaveError, NotFound, Refused
 from enclave.house import open_house
-from tests.unit.agreements.receipt_for_tests import receipt
+from tests.unit.agreements.receipt_for_tests import ReceiptForTests, receipt
 
 PARTNER = Partner(
     "hospital-a", "Hôpital A", "Hospital A", frozenset({"delegate-a"}), veto=True, answer_days=5
@@ -33,7 +33,7 @@ def place(person: str, role: MemberRole = MemberRole.RESEARCHER) -> Grant:
     return Grant(person, "asthma", role)
 
 
-def granted(person: str):
+def granted(person: str) -> ReceiptForTests:
     return receipt("admin.grant", f"person:{person}", "project:asthma")
 
 
@@ -59,7 +59,7 @@ def publish(store: AgreementStore, version: int, act: str = "data.import") -> No
     )
 
 
-def test_what_is_declared_is_read_back_as_it_was(store):
+def test_what_is_declared_is_read_back_as_it_was(store: AgreementStore):
     store.put_agreement(AGREEMENT, receipt("admin.agreement", "agreement:agreement-1"))
     assert store.partner("hospital-a") == PARTNER
     assert store.dataset("stays") == DATASET
@@ -73,13 +73,13 @@ def test_what_is_declared_is_read_back_as_it_was(store):
 
 
 @pytest.mark.parametrize("kind", ["partner", "dataset", "project"])
-def test_what_was_never_declared_is_not_found(store, kind):
+def test_what_was_never_declared_is_not_found(store: AgreementStore, kind: str):
     with pytest.raises(NotFound) as refusal:
         getattr(store, kind)("unknown")
     assert refusal.value.code == f"no_such_{kind}"
 
 
-def test_the_newest_declaration_counts(store):
+def test_the_newest_declaration_counts(store: AgreementStore):
     store.put_project(replace(PROJECT, active=False), receipt("admin.project", "project:asthma"))
     assert store.projects() == (replace(PROJECT, active=False),)
 
@@ -104,7 +104,7 @@ WRITES = {
     [receipt("release.create", "project:asthma", "dataset:stays"), receipt("admin.grant", "project:asthma")],
     ids=["other_act", "other_object"],
 )
-def test_every_write_asks_for_its_own_receipt(store, write, shown):
+def test_every_write_asks_for_its_own_receipt(store: AgreementStore, write: str, shown: ReceiptForTests):
     with pytest.raises(Refused) as refusal:
         WRITES[write](store, shown)
     assert refusal.value.code == "receipt_mismatch"
@@ -112,7 +112,7 @@ def test_every_write_asks_for_its_own_receipt(store, write, shown):
     assert store.versions("stays") == ()
 
 
-def test_a_place_in_a_project_is_given_changed_and_taken_away(store):
+def test_a_place_in_a_project_is_given_changed_and_taken_away(store: AgreementStore):
     store.grant(place("researcher-a"), granted("researcher-a"))
     store.grant(place("researcher-b"), granted("researcher-b"))
     store.grant(place("researcher-a", MemberRole.LEAD), granted("researcher-a"))
@@ -122,13 +122,13 @@ def test_a_place_in_a_project_is_given_changed_and_taken_away(store):
     assert store.projects_of("researcher-b") == ()
 
 
-def test_whoever_was_once_a_member_is_remembered_as_one(store):
+def test_whoever_was_once_a_member_is_remembered_as_one(store: AgreementStore):
     store.grant(place("researcher-b"), granted("researcher-b"))
     store.end_grant("researcher-b", "asthma", granted("researcher-b"))
     assert store.ever_members("asthma") == {"researcher-b"}
 
 
-def test_versions_follow_one_another_and_the_last_is_current(store):
+def test_versions_follow_one_another_and_the_last_is_current(store: AgreementStore):
     publish(store, 1)
     publish(store, 2)
     assert store.dataset("stays").version == 2
@@ -139,14 +139,14 @@ def test_versions_follow_one_another_and_the_last_is_current(store):
         assert refusal.value.code == "version_not_next"
 
 
-def test_a_dataset_declared_anew_keeps_its_version(store):
+def test_a_dataset_declared_anew_keeps_its_version(store: AgreementStore):
     publish(store, 1)
     store.put_dataset(replace(DATASET, title_fr="Autre titre"), receipt("admin.dataset", "dataset:stays"))
     assert store.dataset("stays").version == 1
     assert store.dataset("stays").title_fr == "Autre titre"
 
 
-def test_a_shredded_version_is_never_current_again_nor_is_the_one_before(store):
+def test_a_shredded_version_is_never_current_again_nor_is_the_one_before(store: AgreementStore):
     publish(store, 1)
     publish(store, 2)
     store.mark_shredded("stays", 2, receipt("data.shred", "dataset:stays"))
@@ -158,7 +158,7 @@ def test_a_shredded_version_is_never_current_again_nor_is_the_one_before(store):
     assert store.dataset("stays").version == 3
 
 
-def test_the_population_of_data_that_was_asked_about_is_fixed(store):
+def test_the_population_of_data_that_was_asked_about_is_fixed(store: AgreementStore):
     moved = replace(DATASET, population="others")
     store.put_dataset(moved, receipt("admin.dataset", "dataset:stays"))
     publish(store, 1)
@@ -175,13 +175,15 @@ def test_the_population_of_data_that_was_asked_about_is_fixed(store):
         (replace(AGREEMENT, project="unknown"), "no_such_project"),
     ],
 )
-def test_an_agreement_is_between_a_project_and_the_partner_whose_data_it_is(store, agreement, code):
+def test_an_agreement_is_between_a_project_and_the_partner_whose_data_it_is(
+    store: AgreementStore, agreement: Agreement, code: str
+):
     with pytest.raises(EnclaveError) as refusal:
         store.put_agreement(agreement, receipt("admin.agreement", "agreement:agreement-1"))
     assert refusal.value.code == code
 
 
-def test_an_agreement_amended_counts_as_amended(store):
+def test_an_agreement_amended_counts_as_amended(store: AgreementStore):
     store.put_agreement(AGREEMENT, receipt("admin.agreement", "agreement:agreement-1"))
     narrower = replace(AGREEMENT, allows=frozenset({Use.QUESTIONS}))
     store.put_agreement(narrower, receipt("admin.agreement", "agreement:agreement-1"))

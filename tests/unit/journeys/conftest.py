@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from tests.unit.journeys.recorder_for_tests import RecorderForTests
 
 from anonymisation.disclosure.policy import DisclosurePolicy
 from anonymisation.disclosure.report import FileReport, Finding, Report, Verdict, Words
@@ -21,6 +20,7 @@ from enclave.release.desk import Desk
 from enclave.release.folder import ReleaseFolder
 from enclave.release.packaging import Packager
 from enclave.release.store import ReleaseStore
+from tests.unit.journeys.recorder_for_tests import RecorderForTests
 from vault.envelope import seal, unseal
 
 KEY = bytes(range(32))

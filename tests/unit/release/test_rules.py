@@ -1,13 +1,14 @@
 """The release rules as truth tables."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from enclave.agreements.words import Partner
+from enclave.agreements.words import OnSilence, Partner
 from enclave.errors import BadInput, EnclaveError, NotFound, Refused
-from enclave.people import Role
+from enclave.people import Person, Role
 from enclave.release import rules
 from enclave.release.states import Status
 from enclave.release.words import Choice, Decision, FileVote, OutputFile, PartnerWord, Review, Waiver
@@ -18,7 +19,7 @@ from vault.errors import VaultError
 A, R, N = Choice.APPROVE, Choice.RETURN, Choice.REJECT
 
 
-def code_of(question, *args, **kwargs) -> str:
+def code_of(question: Callable[..., object], *args: object, **kwargs: object) -> str:
     """Give the code a rule refuses with, or an empty text where it does not."""
     try:
         question(*args, **kwargs)
@@ -59,7 +60,7 @@ def reviews(*choices: Choice) -> list[Review]:
     ],
     ids=lambda one: getattr(one, "id", one or "may"),
 )
-def test_who_reviews_holds_and_packages(someone, review_code, hold_code, package_code):
+def test_who_reviews_holds_and_packages(someone: Person, review_code: str, hold_code: str, package_code: str):
     assert code_of(rules.may_review, someone, request(), who.INSIDERS) == review_code
     assert code_of(rules.may_hold, someone, request(), who.INSIDERS) == hold_code
     assert code_of(rules.may_package, someone, request(), who.INSIDERS) == package_code
@@ -77,7 +78,7 @@ def test_what_is_suspended_is_let_go_by_a_senior_steward_only():
     [(who.AUTHOR, ""), (who.MEMBER, "no_such_request"), (who.STEWARD, "no_such_request")],
     ids=lambda one: getattr(one, "id", one or "may"),
 )
-def test_a_draft_is_its_authors_alone_and_unknown_to_others(someone, code):
+def test_a_draft_is_its_authors_alone_and_unknown_to_others(someone: Person, code: str):
     assert code_of(rules.is_author, someone, request()) == code
 
 
@@ -93,7 +94,7 @@ def test_a_draft_is_its_authors_alone_and_unknown_to_others(someone, code):
     ],
     ids=lambda one: getattr(one, "id", one or "may"),
 )
-def test_the_project_and_the_publisher_receive_the_package(someone, code):
+def test_the_project_and_the_publisher_receive_the_package(someone: Person, code: str):
     assert code_of(rules.may_download, someone, request(), who.INSIDERS) == code
 
 
@@ -111,7 +112,7 @@ def test_the_project_and_the_publisher_receive_the_package(someone, code):
     ],
     ids=lambda one: getattr(one, "id", one or "may"),
 )
-def test_files_are_opened_by_those_who_decide_and_never_by_their_author(someone, code):
+def test_files_are_opened_by_those_who_decide_and_never_by_their_author(someone: Person, code: str):
     assert code_of(rules.may_open, someone, request(), who.INSIDERS, [who.PARTNER]) == code
 
 
@@ -138,12 +139,12 @@ def test_a_delegate_of_a_partner_without_veto_opens_nothing():
         ([OutputFile(f"f{n}.csv", f"{n:064}", 1) for n in range(65)], "too_many_files"),
     ],
 )
-def test_what_may_be_asked_for(files, code):
+def test_what_may_be_asked_for(files: list[OutputFile], code: str):
     assert code_of(rules.fit_to_ask, files) == code
 
 
 @pytest.mark.parametrize("name", ["../a.csv", "/etc/passwd", "a\u202ecsv.exe", "con.csv", ".hidden", ""])
-def test_a_name_no_package_takes_is_refused_at_the_door(name):
+def test_a_name_no_package_takes_is_refused_at_the_door(name: str):
     with pytest.raises(VaultError):
         rules.fit_to_ask([OutputFile(name, ONE, 1)])
 
@@ -181,7 +182,9 @@ def test_a_decision_gives_its_reason():
         ({ONE: A, TWO: N}, N),
     ],
 )
-def test_a_review_is_whole_with_its_last_file_and_as_strict_as_its_strictest(given, whole):
+def test_a_review_is_whole_with_its_last_file_and_as_strict_as_its_strictest(
+    given: dict[str, Choice], whole: Choice | None
+):
     votes = [FileVote("a", 1, sha256, choice, "", who.NOW) for sha256, choice in given.items()]
     assert rules.review_of(request(Status.IN_REVIEW, 1, ONE, TWO), votes, "a") == whole
 
@@ -218,7 +221,7 @@ def test_only_the_reviewers_own_last_words_of_this_round_make_a_review():
         ((A, A, N), Decision.APPROVE),
     ],
 )
-def test_what_reviews_come_to(given, decision):
+def test_what_reviews_come_to(given: tuple[Choice, ...], decision: Decision | None):
     found = rules.verdict(request(), reviews(*given), who.INSIDERS)
     assert (None if found is None else found.decision) == decision
 
@@ -235,7 +238,7 @@ def test_what_reviews_come_to(given, decision):
     ],
     ids=["same_person", "author", "member", "other_round", "other_bytes", "more_bytes"],
 )
-def test_two_reviews_are_two_people_outside_on_these_bytes_in_this_round(other):
+def test_two_reviews_are_two_people_outside_on_these_bytes_in_this_round(other: Review):
     assert rules.verdict(request(), [review("a"), other], who.INSIDERS) is None
 
 
@@ -256,7 +259,7 @@ def test_two_reviews_are_two_people_outside_on_these_bytes_in_this_round(other):
         (who.MEMBER, [], "member_of_project"),
     ],
 )
-def test_who_may_still_vote(someone, given, code):
+def test_who_may_still_vote(someone: Person, given: list[Review], code: str):
     assert code_of(rules.may_vote, someone, request(), given, who.INSIDERS) == code
 
 
@@ -264,7 +267,7 @@ def test_who_may_still_vote(someone, given, code):
     ("given", "passes"),
     [((A, A), True), ((A, N, A), True), ((A,), False), ((A, R), False), ((A, N), False), ((N, N), False)],
 )
-def test_bytes_leave_with_two_approvals_only(given, passes):
+def test_bytes_leave_with_two_approvals_only(given: tuple[Choice, ...], passes: bool):
     code = code_of(rules.fit_to_leave, request(), reviews(*given), who.INSIDERS)
     assert code == ("" if passes else "not_approved_by_two")
 
@@ -304,7 +307,7 @@ def test_an_unfinished_third_opinion_is_its_authors_alone():
         (who.AUTHOR, [], "own_request"),
     ],
 )
-def test_who_may_except_a_block(someone, held, code):
+def test_who_may_except_a_block(someone: Person, held: list[str], code: str):
     waivers = [Waiver(name, 1, "why", who.NOW) for name in held]
     assert code_of(rules.may_waive, someone, request(Status.BLOCKED), waivers, who.INSIDERS) == code
 
@@ -327,7 +330,7 @@ def test_a_direct_identifier_is_never_excepted():
     ("check", "verdict", "found"),
     [("identifiers", "fail", True), ("identifiers", "review", False), ("small_counts", "fail", False)],
 )
-def test_which_findings_are_direct_identifiers(check, verdict, found):
+def test_which_findings_are_direct_identifiers(check: str, verdict: str, found: bool):
     report = {"files": [{"findings": []}, {"findings": [{"check": check, "verdict": verdict}]}]}
     assert rules.holds_direct_identifier(report) is found
 
@@ -371,7 +374,7 @@ def test_a_partner_is_awaited_once_a_round_if_it_has_a_veto():
 
 
 @pytest.mark.parametrize("rule", ["approve", "reject"])
-def test_silence_speaks_by_the_signed_rule_at_the_deadline_and_not_before(rule):
+def test_silence_speaks_by_the_signed_rule_at_the_deadline_and_not_before(rule: OnSilence):
     partner = replace(who.PARTNER, answer_days=10, on_silence=rule)
     end = who.NOW + timedelta(days=10)
     assert rules.silence_says(partner, who.NOW, end - timedelta(microseconds=1)) is None
