@@ -107,9 +107,14 @@ def write_encrypted(path: Path, table: pa.Table, place: Place, data_key: bytes) 
         plaintext_footer=False,
     )
     pq.write_table(table, path, encryption_properties=properties, **layout(table.schema))
+    return durable(path, table.num_rows)
+
+
+def durable(path: Path, rows: int) -> Written:
+    """Make a written file durable and give what it is known by."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
-        return Written(table.num_rows, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+        return Written(rows, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
 def layout(schema: pa.Schema) -> dict[str, object]:
@@ -119,6 +124,8 @@ def layout(schema: pa.Schema) -> dict[str, object]:
         "row_group_size": ROW_GROUP_ROWS,
         "use_dictionary": [column.name for column in schema if pa.types.is_dictionary(column.type)],
         "dictionary_pagesize_limit": DICTIONARY_PAGE_BYTES,
+        # Parts are read whole, so minima and maxima would cost a third of the writing for nothing
+        "write_statistics": False,
     }
 
 
