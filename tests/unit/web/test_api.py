@@ -264,3 +264,15 @@ def test_an_error_of_a_tool_keeps_its_code_and_its_status():
     assert answer.status_code == 422
     assert "« sexe »" in answer.json()["error"]["message"].replace("\u202f", " ")
     assert answer.json()["error"]["to_do"].endswith("sex.")
+
+
+def test_an_error_outside_the_application_is_told_in_the_houses_words_too():
+    from enclave.web import refusals
+    from enclave.web.last_resort import LastResort
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError("184126912345678")
+
+    answer = send(LastResort(broken, refusals.answer_with(refusals.unforeseen())), "GET", "/")
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "unforeseen"
