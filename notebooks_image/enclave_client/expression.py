@@ -60,10 +60,10 @@ class Expression:
         return Expression(["*", as_wire(other), self.wire])
 
     def __and__(self, other: object) -> Expression:
-        return self._with("and", other)
+        return Expression(joined("and", self.wire, as_wire(other)))
 
     def __or__(self, other: object) -> Expression:
-        return self._with("or", other)
+        return Expression(joined("or", self.wire, as_wire(other)))
 
     def __invert__(self) -> Expression:
         return Expression(["not", self.wire])
@@ -224,6 +224,12 @@ def as_wire(value: object) -> Wire:
             "Compare with a number, a text, a date or another column.",
         ),
     )
+
+
+def joined(connective: str, left: Wire, right: Wire) -> Wire:
+    """Join two conditions flat: a question may be sixteen levels deep, and a filter has many conditions."""
+    first = left[1:] if isinstance(left, list) and left[0] == connective else [left]
+    return [connective, *first, right]
 
 
 def decimal_text(value: float | Decimal) -> str:

@@ -10,7 +10,7 @@ from .answer import Answer, Price
 from .budget import project_cap
 from .door import call
 from .errors import EnclaveError, WrongType, no_such_column
-from .expression import Column, Expression, Wire, col, column_names, text
+from .expression import Column, Expression, Wire, col, column_names, joined, text
 from .language import PER_MILLION, say
 from .statistics import Number, Statistic, column_name, count
 
@@ -59,7 +59,7 @@ class Selection:
         where = self._steps.where
         for condition in (*conditions, *short):
             wire = self._known(condition).wire
-            where = wire if where is None else ["and", where, wire]
+            where = wire if where is None else joined("and", where, wire)
         return self._after(where=where)
 
     where = filter  # noqa: A003 - the method above, not the builtin

@@ -79,6 +79,13 @@ def test_every_way_of_asking_is_a_question_the_engine_can_read(build: Any, ds: A
     parse(json.dumps(build(ds).to_json(1000)).encode())
 
 
+def test_many_conditions_stay_flat(ds: Any):
+    q = ds
+    for year in range(2000, 2040):
+        q = q.filter((ds.age > 1) | (ds.age > 2) | (ds.age > 3), ds.admission.year() != year)
+    parse(json.dumps(q.count().to_json(1000)).encode())
+
+
 def test_nothing_is_sent_before_price_or_ask(enclave: ModuleType, ds: Any, house: HouseForTests):
     q = ds.filter(ds.age > 60).count()
     assert house.asked == []
