@@ -1,6 +1,7 @@
 """The documentation names files, tests, settings and questions that exist."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +70,7 @@ def test_every_test_the_threat_model_names_exists() -> None:
 
 
 def duties() -> Iterator[tuple[str, str]]:
-    head, *parts = re.split(r"^### ", page("threat-model.md"), flags=re.MULTILINE)
+    _, *parts = re.split(r"^### ", page("threat-model.md"), flags=re.MULTILINE)
     for part in parts:
         title, _, rest = part.partition("\n")
         yield title, rest.partition("\n## ")[0]
@@ -120,11 +121,26 @@ def test_the_page_of_settings_lists_every_setting_and_no_other() -> None:
 def test_the_example_of_settings_is_read() -> None:
     example = re.search(r"^```toml\n(.*?)^```$", page("settings.md"), re.MULTILINE | re.DOTALL)
     assert example is not None
-    names = re.findall(r"^(?:\[(\w+)\]|(\w+) = )", example[1], re.MULTILINE)
-    known, section = dict(settings_of(Settings)), ""
-    for heading, name in names:
-        section = f"{heading}." if heading else section
-        assert heading or f"{section}{name}" in known
+    Settings.model_validate(tomllib.loads(example[1]))
+
+
+def test_every_variable_the_code_reads_is_on_the_page_of_settings() -> None:
+    sources = [path for top in ("enclave", "notebooks_image", "scripts") for path in (ROOT / top).rglob("*")]
+    read = {
+        name
+        for path in sources
+        if path.is_file() and path.suffix in {".py", ".sh", ".json", ""}
+        for name in re.findall(r"\bENCLAVE_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    }
+    assert read
+    assert not {name for name in read if f"`{name}`" not in page("settings.md").replace("=en`", "`")}
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "decisions").iterdir()), ids=lambda path: path.stem)
+def test_a_decision_is_dated_and_says_context_decision_and_consequences(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.match(r"# \d\d .+\n\n\d{4}-\d\d-\d\d · (accepted|superseded by \d\d)\n", text)
+    assert re.findall(r"^\*\*(\w+)\.\*\*", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
 
 
 def examples(kind: str) -> list[dict[str, Any]]:
