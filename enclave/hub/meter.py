@@ -71,6 +71,10 @@ class DayCount:
         partial.replace(self.file)
 
 
+def _spent() -> BudgetSpent:
+    return BudgetSpent("output_budget_spent", "The day's output bytes are used up.")
+
+
 class Meter:
     """Draws bytes from each person's budget of the day."""
 
@@ -81,7 +85,7 @@ class Meter:
         self._day = day
         self._drawn: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._told: set[tuple[str, str]] = set()
+        self._spent: set[tuple[str, str]] = set()
 
     def left(self, person: str) -> int:
         """Give the bytes that may still be drawn today."""
@@ -91,6 +95,8 @@ class Meter:
         """Let `count` bytes leave, or raise `BudgetSpent` or `NotMetered` and let none."""
         key = (person, project, channel)
         async with self._locks[person]:
+            if (person, self._day()) in self._spent:
+                raise _spent()
             missing = count - self._drawn[key]
             if missing > 0:
                 await self._draw_step(key, missing)
@@ -101,7 +107,7 @@ class Meter:
         left = self.left(person)
         if missing > left:
             await self._tell_limit(person, project)
-            raise BudgetSpent("output_budget_spent", "The day's output bytes are used up.")
+            raise _spent()
         step = min(max(missing, STEP_BYTES), left)
         await self._recorded(person, project, channel, step)
         self._count.add(person, step, self._day())
@@ -109,13 +115,10 @@ class Meter:
 
     async def _tell_limit(self, person: str, project: str) -> None:
         """Have the trail say, once a day, that a person met the limit."""
-        met = (person, self._day())
-        if met in self._told:
-            return
+        self._spent.add((person, self._day()))
         # Nothing leaves either way, so a trail that does not answer is no other refusal.
         with contextlib.suppress(NotMetered):
             await self._recorded(person, project, LIMIT_CHANNEL, self._count.of(person, self._day()))
-            self._told.add(met)
 
     async def _recorded(self, person: str, project: str, channel: str, count: int) -> None:
         try:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import pytest
 
 from enclave.demo.notebook_session import NotebookSession, open_notebook
@@ -168,3 +169,30 @@ def notebook(house: House, run: Callable[[Awaitable[Any]], Any]) -> Iterator[Not
     run(session.run(PRELUDE))
     yield session
     run(opened.__aexit__(None, None, None))
+
+
+@contextlib.asynccontextmanager
+async def signed_in(house: House, person: str, project: str = "study-one") -> Any:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        session = NotebookSession(http, house.origin, person, project)
+        await session.sign_in(PASSWORD)
+        yield session
+
+
+def sandboxes_of(house: House) -> list[str]:
+    """Command lines of this hub's sandboxes: bwrap and what runs in it."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if folder.stat().st_uid == house.state.stat().st_uid and (
+                "bwrap" in command or "singleuser" in command
+            ):
+                found.append(command)
+    return found
+
+
+async def spill(notebook: NotebookSession) -> None:
+    """Show more than the budget, slowly enough for Jupyter's own rate limit."""
+    for _ in range(100):
+        await notebook.run("import secrets, time; print(secrets.token_hex(100_000)); time.sleep(.2)")

@@ -98,9 +98,16 @@ def _sockets() -> list[CellProbe]:
     by_family = "errno.EAFNOSUPPORT"
     return [
         _cell("tcp to the internet", f"attempt(lambda: connect(socket.AF_INET, {stream}, ('1.1.1.1', 443)))"),
-        _cell("tcp6 to the internet", f"attempt(lambda: connect(socket.AF_INET6, {stream}, ('2606:4700::1111', 443)))"),
-        _cell("cloud metadata", f"attempt(lambda: connect(socket.AF_INET, {stream}, ('169.254.169.254', 80)))"),
-        _cell("udp", f"attempt(lambda: socket.socket(socket.AF_INET, {datagram}).sendto(b'x', ('8.8.8.8', 53)))"),
+        _cell(
+            "tcp6 to the internet",
+            f"attempt(lambda: connect(socket.AF_INET6, {stream}, ('2606:4700::1111', 443)))",
+        ),
+        _cell(
+            "cloud metadata", f"attempt(lambda: connect(socket.AF_INET, {stream}, ('169.254.169.254', 80)))"
+        ),
+        _cell(
+            "udp", f"attempt(lambda: socket.socket(socket.AF_INET, {datagram}).sendto(b'x', ('8.8.8.8', 53)))"
+        ),
         _cell("dns", "attempt(lambda: socket.getaddrinfo('example.org', 443))"),
         _cell(
             "gateway on loopback",
@@ -109,7 +116,9 @@ def _sockets() -> list[CellProbe]:
         _cell("raw socket", "attempt(lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1))"),
         _cell("packet socket", f"attempt(lambda: socket.socket(17, socket.SOCK_RAW, 3), {by_family})"),
         _cell("vsock to the hypervisor", f"attempt(lambda: socket.socket(40, {stream}), {by_family})"),
-        _cell("kernel crypto socket", f"attempt(lambda: socket.socket(38, socket.SOCK_SEQPACKET), {by_family})"),
+        _cell(
+            "kernel crypto socket", f"attempt(lambda: socket.socket(38, socket.SOCK_SEQPACKET), {by_family})"
+        ),
         _cell("bluetooth socket", f"attempt(lambda: socket.socket(31, socket.SOCK_SEQPACKET), {by_family})"),
         _cell("xdp socket", f"attempt(lambda: socket.socket(44, socket.SOCK_RAW), {by_family})"),
         _cell("firewall by netlink", f"attempt(lambda: socket.socket(16, socket.SOCK_RAW, 12), {by_family})"),
@@ -123,12 +132,17 @@ def _secrets() -> list[CellProbe]:
         _cell("hub socket", "none_of(walk('hub.sock'))"),
         _cell("folder of the server's socket", "attempt(lambda: os.listdir('/run/nb'))"),
         _cell("hub folder", "attempt(lambda: os.listdir('/run/hub'))"),
-        _cell("token in the environment", "none_of(k for k in os.environ if 'JUPYTERHUB' in k or 'TOKEN' in k)"),
+        _cell(
+            "token in the environment", "none_of(k for k in os.environ if 'JUPYTERHUB' in k or 'TOKEN' in k)"
+        ),
         _cell(
             "token in any process",
             "none_of(p for p, c in readable('/proc/[0-9]*/environ') if b'JUPYTERHUB' in c or b'TOKEN' in c)",
         ),
-        _cell("environment of process 1", "none_of(p for p, c in readable('/proc/1/environ') if c.strip(b'\\0'))"),
+        _cell(
+            "environment of process 1",
+            "none_of(p for p, c in readable('/proc/1/environ') if c.strip(b'\\0'))",
+        ),
         _cell(
             "token on a command line",
             "none_of(p for p, c in readable('/proc/[0-9]*/cmdline') if b'JUPYTERHUB' in c or b'singleuser' in c)",
@@ -139,13 +153,21 @@ def _secrets() -> list[CellProbe]:
             "own connection file is fixed",
             "attempt(lambda: write(next(p for p in walk('kernel.json') if p.startswith('/run'))))",
         ),
-        _cell("hub database and house", "none_of(walk('hub.sqlite', 'house.db', 'ledger.db', 'log.db', 'keyring'))"),
-        _cell("shelves and trail", "none_of(walk('.parquet', 'manifest.json.sig', 'checkpoint', 'pages-token'))"),
+        _cell(
+            "hub database and house",
+            "none_of(walk('hub.sqlite', 'house.db', 'ledger.db', 'log.db', 'keyring'))",
+        ),
+        _cell(
+            "shelves and trail", "none_of(walk('.parquet', 'manifest.json.sig', 'checkpoint', 'pages-token'))"
+        ),
         _cell("data sockets of others", "none_of(list(walk('data.sock'))[1:])"),
         _cell("folders of others", "none_of(walk('researcher-b', 'workspaces'))"),
         _cell("home of root", "attempt(lambda: os.listdir('/root'))"),
         _cell("shadow file", "attempt(lambda: open('/etc/shadow').read())"),
-        _cell("files of the host's /etc", "none_of(set(os.listdir('/etc')) - {'passwd', 'group', 'hosts', 'nsswitch.conf'})"),
+        _cell(
+            "files of the host's /etc",
+            "none_of(set(os.listdir('/etc')) - {'passwd', 'group', 'hosts', 'nsswitch.conf'})",
+        ),
         _cell("other homes", "none_of(set(os.listdir('/home')) - {'analyst'})"),
         _cell("processes of the host", "none_of([p for p in os.listdir('/proc') if p.isdigit()][4:])"),
         _cell(
@@ -160,7 +182,10 @@ def _secrets() -> list[CellProbe]:
         _cell("memory of the machine", "none_of(p for p in ('/dev/mem', '/dev/port') if os.path.exists(p))"),
         _cell("kcore", "attempt(lambda: open('/proc/kcore', 'rb').read(1))"),
         _cell("sys tree", "none_of(os.listdir('/sys') if os.path.isdir('/sys') else [])"),
-        _cell("disks", "none_of(set(os.listdir('/dev')) & {'sda', 'vda', 'nvme0n1', 'loop0', 'fuse', 'kvm', 'vsock'})"),
+        _cell(
+            "disks",
+            "none_of(set(os.listdir('/dev')) & {'sda', 'vda', 'nvme0n1', 'loop0', 'fuse', 'kvm', 'vsock'})",
+        ),
     ]
 
 
@@ -190,8 +215,14 @@ def _writes() -> list[CellProbe]:
             "capabilities",
             "none_of(l for l in open('/proc/self/status') if l.startswith('Cap') and int(l.split()[1], 16))",
         ),
-        _cell("no filter", "none_of(l for l in open('/proc/self/status') if l.startswith('Seccomp:') and '2' not in l)"),
-        _cell("tasks without limit", "none_of(n for n in resource.getrlimit(resource.RLIMIT_NPROC) if not 0 < n <= 1024)"),
+        _cell(
+            "no filter",
+            "none_of(l for l in open('/proc/self/status') if l.startswith('Seccomp:') and '2' not in l)",
+        ),
+        _cell(
+            "tasks without limit",
+            "none_of(n for n in resource.getrlimit(resource.RLIMIT_NPROC) if not 0 < n <= 1024)",
+        ),
     ]
 
 
@@ -236,7 +267,10 @@ def _system_calls() -> list[CellProbe]:
         _cell("clone3 with hidden flags", f"call({machine.clone3}, 0, 0)"),
         _cell("a call nobody has reviewed", f"call({NEVER_GIVEN_NUMBER})"),
         _cell("typing into a terminal", f"call({machine.ioctl}, 0, 0x5412, 0)"),
-        _cell("unshare command", "none_of([1] if subprocess.run(['unshare', '-Ur', 'true'], capture_output=True).returncode == 0 else [])"),
+        _cell(
+            "unshare command",
+            "none_of([1] if subprocess.run(['unshare', '-Ur', 'true'], capture_output=True).returncode == 0 else [])",
+        ),
     ]
     if machine.has_x32:
         probes.append(_cell("x32 calls", "call(0x40000000 + 39)"))
@@ -318,14 +352,18 @@ async def _contents_status(session: NotebookSession, path: str, method: str = "G
     return (await session.request(method, f"{session.base}api/contents/{path}", **options)).status
 
 
-async def _planted(session: NotebookSession, code: str, path: str, method: str = "GET", **options: Any) -> str:
+async def _planted(
+    session: NotebookSession, code: str, path: str, method: str = "GET", **options: Any
+) -> str:
     await session.run(code)
     status = await _contents_status(session, path, method, **options)
     return REFUSED if status in CLOSED_STATUSES else f"OPEN {status}"
 
 
 async def _link_to_environment(session: NotebookSession) -> str:
-    return await _planted(session, "os.path.lexists('e.txt') or os.symlink('/proc/self/environ', 'e.txt')", "e.txt")
+    return await _planted(
+        session, "os.path.lexists('e.txt') or os.symlink('/proc/self/environ', 'e.txt')", "e.txt"
+    )
 
 
 async def _link_to_hub(session: NotebookSession) -> str:
@@ -397,7 +435,9 @@ async def _restarted_kernel(session: NotebookSession) -> str:
     await session.api("POST", f"api/kernels/{kernel}/restart")
     await session.join()
     await session.run(PRELUDE)
-    filtered = await session.run("none_of(l for l in open('/proc/self/status') if l.startswith('Seccomp:') and '2' not in l)")
+    filtered = await session.run(
+        "none_of(l for l in open('/proc/self/status') if l.startswith('Seccomp:') and '2' not in l)"
+    )
     hidden = await session.run("none_of(walk('hub.sock', 'jpserver'))")
     return filtered.text if not filtered.text.startswith(REFUSED) else hidden.text
 
