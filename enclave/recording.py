@@ -13,6 +13,8 @@ from enclave.receipt import Receipt
 Outcome = Literal["success", "denied", "failed"]
 
 UNEXPECTED = "unexpected"
+# Beyond so many denials on their way, the next answer waits for them: a flood must not fill the memory.
+MOST_ON_THEIR_WAY = 256
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,9 @@ class Denials:
         objects: Sequence[EventObject],
         project: str | None = None,
     ) -> None:
-        """Hand a denied attempt over; returns at once."""
+        """Hand a denied attempt over; returns at once, unless very many are still on their way."""
+        if len(self._open) >= MOST_ON_THEIR_WAY:
+            self.settle()
         told = self._writer.submit(
             self._recorder.single,
             act,
@@ -165,4 +169,4 @@ class Denials:
 
     def settle(self) -> None:
         """Wait until every denial told so far is written or has failed; for the stop of the service."""
-        wait(tuple(self._open))
+        wait(self._open.copy())

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Literal, cast
 
 from sqlalchemy import Engine
-from sqlmodel import Field, Session
+from sqlmodel import Field, Session, col
 
 from enclave.accounts.words import Account, Failures
 from enclave.errors import NotFound
@@ -54,19 +54,24 @@ class AccountStore:
         self._engine = engine
 
     def people(self) -> tuple[Account, ...]:
-        with reading(self._engine) as session:
-            roles = {line.person: line for line in newest(session, RolesLine, RolesLine.person)}
-            return tuple(
-                _account(line, roles.get(line.id), session.get(PasswordRow, line.id))
-                for line in newest(session, PersonLine, PersonLine.id)
-            )
+        return self._read()
 
     def account(self, person: str) -> Account:
         """Raises `NotFound`."""
-        for account in self.people():
-            if account.person.id == person:
-                return account
+        for account in self._read(person):
+            return account
         raise NotFound("no_such_person", f"There is no person named {person}.", "Check the id.", id=person)
+
+    def _read(self, person: str | None = None) -> tuple[Account, ...]:
+        one = [] if person is None else [col(PersonLine.id) == person]
+        roles_of = [] if person is None else [col(RolesLine.person) == person]
+        with reading(self._engine) as session:
+            roles = newest(session, RolesLine, RolesLine.person, where=roles_of)
+            held = {line.person: line for line in roles}
+            return tuple(
+                _account(line, held.get(line.id), session.get(PasswordRow, line.id))
+                for line in newest(session, PersonLine, PersonLine.id, where=one)
+            )
 
     def person(self, person: str) -> Person:
         """Give the person as the house knows them at this moment. Raises `NotFound`."""

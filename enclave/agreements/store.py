@@ -127,15 +127,18 @@ class AgreementStore:
     # --- datasets and their versions
 
     def datasets(self) -> tuple[Dataset, ...]:
+        return self._datasets()
+
+    def _datasets(self, *where: Any) -> tuple[Dataset, ...]:
         with reading(self._engine) as session:
             return tuple(
                 _dataset(line, _current_version(session, line.id))
-                for line in newest(session, DatasetLine, DatasetLine.id)
+                for line in newest(session, DatasetLine, DatasetLine.id, where=where)
             )
 
     def dataset(self, dataset: str) -> Dataset:
         """Raises `NotFound`."""
-        return _one("dataset", dataset, self.datasets())
+        return _one("dataset", dataset, self._datasets(col(DatasetLine.id) == dataset))
 
     def versions(self, dataset: str) -> tuple[DatasetVersion, ...]:
         """Every version ever brought in, oldest first, shredded ones too."""
@@ -220,15 +223,18 @@ class AgreementStore:
     # --- projects and who is in them
 
     def projects(self) -> tuple[Project, ...]:
+        return self._projects()
+
+    def _projects(self, *where: Any) -> tuple[Project, ...]:
         with reading(self._engine) as session:
             return tuple(
                 _project(line, _members(session, line.id))
-                for line in newest(session, ProjectLine, ProjectLine.id)
+                for line in newest(session, ProjectLine, ProjectLine.id, where=where)
             )
 
     def project(self, project: str) -> Project:
         """Raises `NotFound`."""
-        return _one("project", project, self.projects())
+        return _one("project", project, self._projects(col(ProjectLine.id) == project))
 
     def projects_of(self, person: str) -> tuple[Project, ...]:
         """The projects the person is a member of now, closed ones too."""

@@ -1,12 +1,13 @@
 """What may happen to a request on its way: exceptions, holds, recalls, failures, silence, the end of a project."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from enclave.agreements.rules import project_open
 from enclave.agreements.words import Partner
 from enclave.errors import Refused
-from enclave.journeys.release import conclude, decide, fail, hear, let_out, move, run_checks
+from enclave.journeys.release import check, conclude, decide, fail, hear, let_out, move, run_checks
 from enclave.people import Person, Role
 from enclave.recording import Visitor
 from enclave.release import questions, rules
@@ -91,12 +92,23 @@ def retry(desk: Desk, visitor: Visitor, request_id: str) -> ReleaseRequest:
 
 
 def catch_up(desk: Desk) -> None:
-    """Finish at start what a crash left half done: work fails as interrupted, conclusions are drawn anew."""
+    """Finish at start what a crash left half done.
+
+    Work fails as interrupted, what was submitted is checked, conclusions are drawn anew.
+    """
     for request in desk.requests.requests():
         if request.status in AT_WORK:
             fail(desk, request, INTERRUPTED)
+        if request.status is Status.SUBMITTED:
+            _check_late(desk, request)
         for draw in (admit, decide, conclude):
             draw(desk, request.id)
+
+
+def _check_late(desk: Desk, request: ReleaseRequest) -> None:
+    """Check what waits; one request that cannot be checked has FAILED by then, and keeps no other waiting."""
+    with suppress(Exception):
+        check(desk, request.id)
 
 
 def hear_silences(desk: Desk) -> None:

@@ -10,10 +10,11 @@ from enclave.agreements.words import Partner, Project
 from enclave.errors import EnclaveError
 from enclave.people import Person, Role
 from enclave.release import rules
-from enclave.release.states import Act, Status, after, open_to_reviewers
+from enclave.release.states import IN_REVIEW_STATES, Act, Status, after, open_to_reviewers
 from enclave.release.words import FileVote, PartnerWord, ReleaseRequest, Review, Waiver
 
 OPERATORS = frozenset({Role.OPERATOR})
+UNDECIDED = frozenset(IN_REVIEW_STATES)
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,19 @@ def may_retry(person: Person, now: Situation) -> None:
     if now.request.left is Status.RELEASING:
         project_open(now.project, now.today)
         rules.fit_to_leave(now.request, now.reviews, now.insiders)
+
+
+def shown_votes(viewer: str, now: Situation) -> tuple[FileVote, ...]:
+    """Give the votes of this round a person may see.
+
+    A reviewer sees others' words once two have spoken; the author and the project see them once the house has
+    drawn its conclusion.
+    """
+    if viewer in now.insiders and now.request.status in UNDECIDED:
+        return ()
+    votes = [vote for vote in now.file_votes if vote.round == now.request.round]
+    reviews = rules.of_round(now.reviews, now.request.round)
+    return rules.visible_file_votes(votes, reviews, viewer)
 
 
 class Offer(StrEnum):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from enclave import recording
 from enclave.errors import ComponentDown, Refused
 from enclave.people import Person, Role
 from enclave.recording import EventObject, Visitor, recorded
@@ -71,6 +72,15 @@ def test_a_denial_is_written_without_keeping_anybody_waiting(world: World):
         ("release.create", "denied", "role_missing"),
         ("release.create", "denied", "not_a_member"),
     ]
+
+
+def test_a_flood_of_denials_waits_for_the_recorder(world: World, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(recording, "MOST_ON_THEIR_WAY", 2)
+    for _ in range(5):
+        world.desk.denials.tell("release.create", "role_missing", actor=OPERATOR, objects=ABOUT)
+        assert len(world.desk.denials._open) <= 2
+    world.desk.denials.settle()
+    assert len(world.recorder.told("release.create")) == 5
 
 
 def test_a_denial_the_recorder_does_not_take_stops_nobody(world: World):

@@ -381,6 +381,18 @@ def test_bytes_that_are_not_those_of_the_hash_are_damaged(
     assert refusal.value.code == "file_changed"
 
 
+def test_a_house_that_lost_its_package_or_its_check_says_so(
+    world: World, author: Visitor, steward_a: Visitor, steward_b: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    request = approved(world, author, steward_a, steward_b)
+    with pytest.raises(Damaged):
+        release._sealed(request)
+    monkeypatch.setattr(world.desk.requests, "check", lambda _request, _round: None)
+    with pytest.raises(Damaged):
+        release.package(world.desk, steward_a, request.id)
+    assert world.desk.requests.request(request.id).status is Status.FAILED
+
+
 # --- two at once
 
 

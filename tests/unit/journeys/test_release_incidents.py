@@ -11,6 +11,7 @@ from enclave.journeys import release
 from enclave.journeys import release_incidents as incidents
 from enclave.people import Role
 from enclave.recording import Visitor
+from enclave.release.desk import request_object
 from enclave.release.states import Act, Status
 from enclave.release.words import Choice, ReleaseRequest
 from tests.unit.journeys.conftest import World
@@ -269,6 +270,31 @@ def test_after_a_crash_at_work_the_request_has_failed_as_interrupted(world: Worl
     failed = world.desk.requests.request(request.id)
     assert (failed.status, failed.left) == (Status.FAILED, Status.CHECKING)
     assert world.recorder.told("release.fail")[-1][2] == "interrupted"
+
+
+def test_what_was_submitted_before_a_crash_is_checked_at_the_next_start(world: World, author: Visitor):
+    one, other = submitted(world, author), submitted(world, author, (TABLE,))
+    world.checks.failure = OSError("disk")
+    incidents.catch_up(world.desk)
+    assert world.desk.requests.request(one.id).status is Status.FAILED
+    assert world.desk.requests.request(other.id).status is Status.FAILED
+    late = submitted(world, author)
+    world.checks.failure = None
+    incidents.catch_up(world.desk)
+    assert world.desk.requests.request(late.id).status is Status.IN_REVIEW
+
+
+def test_the_same_exception_twice_at_once_is_one(world: World, author: Visitor, senior: Visitor):
+    request = blocked(world, author)
+    incidents.waive(world.desk, senior, request.id, "public figures")
+    receipt = world.recorder.single(
+        "release.except", actor=senior.acting_as(), objects=[request_object(request.id)]
+    )
+    step = world.desk.step(Act.WAIVE, senior.acting_as(), receipt, request)
+    with pytest.raises(Refused) as refusal:
+        world.desk.requests.add_waiver(request.id, step)
+    assert refusal.value.code == "already_said"
+    assert len(world.desk.requests.waivers(request.id)) == 1
 
 
 def test_a_conclusion_a_crash_prevented_is_drawn_at_the_next_start(

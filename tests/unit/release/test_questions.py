@@ -1,13 +1,14 @@
 """What a page offers is what the act would not refuse."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from enclave.people import Person
-from enclave.release.questions import Offer, Situation, offered
+from enclave.release.questions import Offer, Situation, offered, shown_votes
 from enclave.release.states import Status
-from enclave.release.words import Choice, Review
+from enclave.release.words import Choice, FileVote, Review
 from tests.unit.release import people as who
 from tests.unit.release.people import request
 
@@ -68,3 +69,30 @@ def now(status: Status, left: Status | None = None, today: date = who.TODAY, app
 )
 def test_offers(someone: Person, situation: Situation, offers: set[Offer]):
     assert offered(someone, situation) == offers
+
+
+@pytest.mark.parametrize(
+    ("viewer", "status", "reviews", "seen"),
+    [
+        ("x", S.IN_REVIEW, 0, {"x"}),
+        ("x", S.PARTIALLY_REVIEWED, 1, {"x"}),
+        ("y", S.PARTIALLY_REVIEWED, 1, {"y"}),
+        ("z", S.PARTIALLY_REVIEWED, 1, set()),
+        ("z", S.REVIEWED, 2, {"x", "y"}),
+        ("author", S.REVIEWED, 2, set()),
+        ("member", S.REVIEWED, 2, set()),
+        ("author", S.RETURNED, 2, {"x", "y"}),
+        ("author", S.RETURNED, 1, set()),
+        ("author", S.APPROVED, 2, {"x", "y"}),
+    ],
+)
+def test_whose_votes_a_person_sees(viewer: str, status: Status, reviews: int, seen: set[str]):
+    situation = now(status, approved=reviews)
+    votes = [
+        FileVote(name, number, who.ONE, Choice.APPROVE, "", who.NOW)
+        for name in ("x", "y")
+        for number in (0, 1)
+    ]
+    shown = shown_votes(viewer, replace(situation, file_votes=votes))
+    assert {one.reviewer for one in shown} == seen
+    assert {one.round for one in shown} <= {1}
