@@ -22,11 +22,15 @@ Words = npt.NDArray[np.uint64]
 
 def bucket_rows(units: Words, order_key: bytes, buckets: int) -> Iterator[npt.NDArray[np.int64]]:
     """Give, for each bucket in turn, its row numbers in the order they are stored."""
-    bucket = keyed_hash(units, np.zeros_like(units), order_key, "bucket") % np.uint64(buckets)
+    hashed = keyed_hash(units, np.zeros_like(units), order_key, "bucket")
+    bucket = (hashed % np.uint64(buckets)).astype(np.uint16)
     places = np.arange(len(units), dtype=np.uint64)
     shuffled = keyed_hash(units, places, order_key, "order")
-    order = np.lexsort((shuffled, units, bucket))
-    ends = np.searchsorted(bucket[order], np.arange(1, buckets + 1, dtype=np.uint64))
+    # Least significant key first, each sort stable: twice as quick as np.lexsort on the three
+    order = np.argsort(shuffled)
+    order = order[np.argsort(units[order], kind="stable")]
+    order = order[np.argsort(bucket[order], kind="stable")]
+    ends = np.searchsorted(bucket[order], np.arange(1, buckets + 1))
     start = 0
     for end in ends:
         yield order[start:end]

@@ -30,7 +30,7 @@ POUR VÉRIFIER CE PAQUET, dans le dossier où il a été décompressé :
    Comparez minisign.pub avec la clef publiée par {house} :
    {key}
 2 et 3. Chaque ligne doit finir par « OK » (ou « Réussi »).
-4. release.tlog-proof montre que cette sortie est inscrite au journal public de traçabilité ; tout client
+4. release.tlog-proof montre que cette sortie est inscrite au journal de traçabilité ; tout client
    « C2SP tlog-proof » la vérifie avec la clef du journal.
 
 Le dossier {request}/data/ contient les fichiers sortis (outputs/), les contrôles et la décision (review/),

@@ -67,37 +67,22 @@ def write_version(
     """Write a whole dataset version, or nothing of it; it becomes visible by one rename once it is durable.
 
     `shelves` maps "identity", "research" and "text" to tables that all hold the uint64 `unit_column` without
-    nulls; text columns named in `domains` are stored as codes and may hold nothing else. `order_key` (32 bytes) keys the buckets and the order inside a unit: under one key a unit falls into
-    the same bucket of every shelf, version and dataset of as many buckets. `previous` is the SHA-256 of the
-    manifest this version follows. `progress` is told (parts done, parts).
+    nulls; text columns named in `domains` are stored as codes and may hold nothing else. `order_key` (32 bytes)
+    keys the buckets and the order inside a unit: under one key a unit falls into the same bucket of every shelf,
+    version and dataset of as many buckets. `previous` is the SHA-256 of the manifest this version follows.
+    `progress` is told (parts done, parts).
     """
     check_receipt(receipt, WRITE_ACTS, f"dataset:{dataset}")
     check_dataset_id(dataset)
     _check_request(shelves, unit_column, order_key, buckets)
     with _new_folder(version_folder(root, dataset, version)) as folder:
         writer = _Writer(folder, dataset, version, buckets, order_key, unit_column)
-        columns: dict[str, tuple[StoredColumn, ...]] = {}
         report = _counter(progress, buckets * len(shelves))
         for shelf, table in shelves.items():
-            stored = to_stored(table, domains)
-            data_key, writer.wrapped[shelf] = keys.new_data_key(
-                shelf, shelf_context(dataset, version, shelf), receipt
-            )
-            writer.write_shelf(shelf, stored, data_key, report)
-            columns[shelf] = stored_columns(stored.schema)
-        manifest = Manifest.model_validate(
-            {
-                "dataset": dataset,
-                "version": version,
-                "created": datetime.now(UTC).isoformat(),
-                "columns": columns,
-                "domains": {name: tuple(values) for name, values in domains.items()},
-                "parts": tuple(writer.parts),
-                "wrapped_keys": writer.wrapped,
-                "policy_sha256": policy_sha256,
-                "previous": previous,
-            }
-        )
+            context = shelf_context(dataset, version, shelf)
+            data_key, writer.wrapped[shelf] = keys.new_data_key(shelf, context, receipt)
+            writer.write_shelf(shelf, to_stored(table, domains), data_key, report)
+        manifest = writer.manifest(domains, policy_sha256, previous)
         write_manifest(folder, manifest, keys)
     return manifest
 
@@ -232,6 +217,7 @@ class _Writer:
     order_key: bytes
     unit_column: str
     parts: list[Part] = field(default_factory=list)
+    columns: dict[str, tuple[StoredColumn, ...]] = field(default_factory=dict)
     wrapped: dict[str, str] = field(default_factory=dict)
 
     def write_shelf(self, shelf: str, table: pa.Table, data_key: bytes, report: Callable[[], None]) -> None:
@@ -241,6 +227,23 @@ class _Writer:
             self._write_part(shelf, f"part-{bucket:05d}", table.take(pa.array(rows)), data_key)
             report()
         sync_folder(self.folder / shelf)
+        self.columns[shelf] = stored_columns(table.schema)
+
+    def manifest(self, domains: Domains, policy_sha256: str, previous: str | None) -> Manifest:
+        """Give the manifest of what was written."""
+        return Manifest.model_validate(
+            {
+                "dataset": self.dataset,
+                "version": self.version,
+                "created": datetime.now(UTC).isoformat(),
+                "columns": self.columns,
+                "domains": {name: tuple(values) for name, values in domains.items()},
+                "parts": tuple(self.parts),
+                "wrapped_keys": self.wrapped,
+                "policy_sha256": policy_sha256,
+                "previous": previous,
+            }
+        )
 
     def _write_part(self, shelf: str, name: str, table: pa.Table, data_key: bytes) -> None:
         path = f"{shelf}/{name}.parquet"
