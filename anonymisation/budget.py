@@ -7,8 +7,10 @@ rho = s2 / (2 sigma**2) (Canonne, Kamath and Steinke 2020, theorem 4), and losse
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from math import ceil, exp, sqrt
+from math import ceil, sqrt
 from typing import Final
+
+import numpy as np
 
 from anonymisation.errors import BadQuestion
 from anonymisation.plan import Plan, Statistic, Vector
@@ -110,15 +112,9 @@ def half_width(scale: float) -> int:
     """Give the smallest w with P(|noise| <= w) >= 95 % for a discrete Gaussian of this scale."""
     if scale >= EXACT_TAIL:
         return ceil(Z95 * scale)
-    reach = ceil(10 * scale) + 1
-    masses = [exp(-(k**2) / (2 * scale**2)) for k in range(reach + 1)]
-    total = 2 * sum(masses) - masses[0]
-    within = masses[0]
-    for width in range(reach):
-        if within >= CONFIDENCE * total:
-            return width
-        within += 2 * masses[width + 1]
-    return reach
+    masses = np.exp(-np.square(np.arange(ceil(10 * scale) + 2, dtype=float)) / (2 * scale**2))
+    within = 2 * np.cumsum(masses) - masses[0]
+    return int(np.searchsorted(within, CONFIDENCE * within[-1]))
 
 
 MEAN_AT: Final = 1_000

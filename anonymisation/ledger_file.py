@@ -83,15 +83,21 @@ def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get("begin") != "immediate":
         connection.exec_driver_sql("BEGIN")
         return
-    deadline = time.monotonic() + BUSY_SECONDS
     connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        _wait_for_the_lock(connection)
+    finally:
+        connection.exec_driver_sql(PRAGMAS[0])
+
+
+def _wait_for_the_lock(connection: Connection) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
     while not _locked(connection):
         if time.monotonic() > deadline:
             raise LedgerDown(
                 "ledger_down", "The ledger is held by another process.", "Nothing was charged. Try again."
             )
         time.sleep(POLL_SECONDS)
-    connection.exec_driver_sql(PRAGMAS[0])
 
 
 def _locked(connection: Connection) -> bool:

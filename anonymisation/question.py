@@ -34,8 +34,7 @@ def parse(raw: bytes | Mapping[str, Any]) -> Question:
     except ValidationError as error:
         _refuse_form(error)
     _names_are_distinct(question)
-    if len(canonical(question)) > MAX_BYTES:
-        _too_large()
+    _measure(_decode(canonical(question)))  # one spelling may be longer and deeper than the one that came
     return question
 
 

@@ -341,3 +341,16 @@ def test_a_refused_charge_leaves_the_ledger_usable(ledger: Ledger) -> None:
     with pytest.raises(BudgetSpent):
         pay(ledger, charge("e1", 801))
     pay(ledger, charge("e2", 800))
+
+
+def test_a_ledger_that_fails_in_the_middle_is_down(tmp_path: Path, ledger: Ledger) -> None:
+    connection = sqlite3.connect(tmp_path / "ledger.db")
+    connection.execute("DROP TABLE reservation")
+    connection.close()
+    with pytest.raises(LedgerDown):
+        pay(ledger, charge())
+
+
+def test_an_error_other_than_a_lock_is_not_waited_for(ledger: Ledger) -> None:
+    with pytest.raises(LedgerDown), ledger_file.writing(ledger._engine) as connection:
+        ledger_file._locked(connection)

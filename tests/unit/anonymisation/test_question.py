@@ -130,6 +130,10 @@ def test_deep_nesting_is_refused() -> None:
     for _ in range(20):
         where = ["not", where]
     assert code(where=where) == "question_too_deep"
+    short: Any = ["is_null", "age"]
+    for _ in range(13):  # within the limit as written, beyond it once "age" is written ["col", "age"]
+        short = ["not", short]
+    assert code(where=short) == "question_too_deep"
     assert refusal(b'{"where":' + b"[" * 30_000 + b"]" * 30_000 + b"}").kind == "usage"
 
 
@@ -314,6 +318,12 @@ def test_unit_bounds_are_the_stewards_unless_asked() -> None:
     assert (plan.fit(question(), STAYS).rows, plan.fit(question(), STAYS).groups) == (3, 2)
     asked = plan.fit(question(unit={"rows": 1, "groups": 9}), STAYS)
     assert (asked.rows, asked.groups) == (1, 9)
+
+
+def test_a_unit_adds_to_as_many_groups_as_its_bounds_and_the_table_allow() -> None:
+    asked = [{"name": "u", "stat": "units"}]
+    fitted = plan.fit(question(asked, by=["dept"], unit={"rows": 3, "groups": 9}), STAYS)
+    assert fitted.sensitivity_squared(fitted.vectors[0]) == 3
 
 
 def test_the_cells_of_two_keys_come_in_the_order_of_their_codes() -> None:
