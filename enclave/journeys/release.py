@@ -155,7 +155,7 @@ def view(desk: Desk, visitor: Visitor, request_id: str, digest: str) -> bytes:
     """A reviewer or a partner's delegate opens one file."""
     viewer = _reviewer(visitor)
     request = desk.ask("release.view", questions.may_view, visitor, viewer, request_id).request
-    file = rules.on_these_bytes(request, digest)
+    file = _on_these_bytes(desk, "release.view", viewer, request, digest)
     with desk.act("release.view", request, viewer, files=frozenset({file.sha256})) as act:
         return desk.folder.get(request.id, file.sha256, act.receipt)
 
@@ -170,11 +170,16 @@ def vote(
     reviewer = _reviewer(visitor)
     said = note.strip() if choice is Choice.APPROVE else rules.with_reason(note)
     request = desk.ask("release.review", questions.may_vote, visitor, reviewer, request_id).request
-    file = rules.on_these_bytes(request, digest)
+    file = _on_these_bytes(desk, "release.review", reviewer, request, digest)
     given = FileVote(reviewer.id, request.round, file.sha256, choice, said, desk.now())
     _vote_on_file(desk, request, reviewer, given)
     whole = rules.review_of(request, desk.requests.file_votes(request.id), reviewer.id)
     return request if whole is None else _review(desk, request, reviewer, whole)
+
+
+def _on_these_bytes(desk: Desk, event: str, actor: Actor, request: ReleaseRequest, digest: str) -> OutputFile:
+    with desk.question(event, actor, request.project, request):
+        return rules.on_these_bytes(request, digest)
 
 
 def _vote_on_file(desk: Desk, request: ReleaseRequest, reviewer: Actor, given: FileVote) -> None:

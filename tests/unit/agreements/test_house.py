@@ -54,6 +54,17 @@ def test_a_new_database_and_its_journal_are_readable_by_their_owner_only(path: P
     assert modes == {"house.db": 0o600, "house.db-wal": 0o600, "house.db-shm": 0o600}
 
 
+def test_a_house_opened_again_holds_what_was_written(path: Path):
+    engine = open_house(path)
+    AgreementStore(engine).put_partner(
+        Partner("hospital-a", "A", "A"), receipt("admin.partner", "partner:hospital-a")
+    )
+    engine.dispose()
+    again = open_house(path)
+    assert AgreementStore(again).partner("hospital-a") == Partner("hospital-a", "A", "A")
+    again.dispose()
+
+
 def test_a_database_others_can_read_is_refused(path: Path):
     open_house(path).dispose()
     path.chmod(0o640)

@@ -197,6 +197,7 @@ def test_new_bytes_begin_with_no_vote(world: World, author: Visitor, steward_a: 
     with pytest.raises(Refused) as refusal:
         release.vote(world.desk, steward_b, request.id, request.files[0].sha256, Choice.APPROVE)
     assert refusal.value.code == "not_these_bytes"
+    assert last_denial(world) == ("release.review", "not_these_bytes", "steward-b")
     assert vote_all(world, steward_b, again).status is Status.PARTIALLY_REVIEWED
     assert vote_all(world, steward_a, again).status is Status.APPROVED
 
