@@ -63,7 +63,7 @@ def test_a_context_this_keyring_never_saw_is_refused(shared: Keyrings) -> None:
         (lambda text: f"{text[:-8]}AAAAAAAA", "wrapped_key_mismatch"),
     ],
 )
-def test_a_changed_wrapped_key_is_refused(shared: Keyrings, change, code: str) -> None:  # noqa: ANN001
+def test_a_changed_wrapped_key_is_refused(shared: Keyrings, change, code: str) -> None:
     _, wrapped = shared.intake.new_data_key("research", CONTEXT, IMPORT)
     with pytest.raises(VaultDamaged) as caught:
         shared.engine.unwrap("research", change(wrapped), CONTEXT, QUERY)
@@ -98,7 +98,7 @@ def _wrapped(keys: Keyrings, purpose: str) -> str:
     return maker.new_data_key(purpose, CONTEXT, receipt("data.query", "dataset:sejours"))[1]
 
 
-def _allowed(act) -> bool:  # noqa: ANN001
+def _allowed(act) -> bool:
     try:
         act()
     except VaultRefused as refused:
@@ -164,7 +164,7 @@ def test_shredding_one_context_leaves_the_others(own: Keyrings) -> None:
         receipt("data.query"),
     ],
 )
-def test_no_key_moves_without_the_receipt_of_this_act_on_this_object(shared: Keyrings, wrong) -> None:  # noqa: ANN001
+def test_no_key_moves_without_the_receipt_of_this_act_on_this_object(shared: Keyrings, wrong) -> None:
     _, wrapped = shared.intake.new_data_key("research", CONTEXT, IMPORT)
     acts = [
         lambda: shared.intake.new_data_key("research", CONTEXT, wrong),

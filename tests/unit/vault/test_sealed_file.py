@@ -82,7 +82,7 @@ def test_a_file_others_can_read_is_not_opened(sealed: Path) -> None:
         lambda fields: json.dumps(fields | {"nonce": b64encode(bytes(12)).decode()}),
     ],
 )
-def test_a_tampered_file_is_damaged_not_a_wrong_passphrase(sealed: Path, change) -> None:  # noqa: ANN001
+def test_a_tampered_file_is_damaged_not_a_wrong_passphrase(sealed: Path, change) -> None:
     sealed.write_text(change(json.loads(sealed.read_text())))
     with pytest.raises(VaultDamaged) as caught:
         open_sealed_file(sealed, PASSPHRASE)

@@ -62,7 +62,7 @@ def test_a_scan_reads_only_the_columns_and_rows_that_are_asked_for(
     asked: list[tuple[str, ...]] = []
     read = parquet.EncryptedFile.read
 
-    def watched(file, schema, columns):  # noqa: ANN001, ANN202
+    def watched(file, schema, columns):
         asked.append(tuple(columns))
         return read(file, schema, columns)
 

@@ -57,7 +57,7 @@ def test_an_envelope_gives_its_statement_back() -> None:
         lambda read: json.dumps(read | {"payloadType": "application/json"}),
     ],
 )
-def test_a_changed_envelope_is_refused(change) -> None:  # noqa: ANN001
+def test_a_changed_envelope_is_refused(change) -> None:
     with pytest.raises(SignatureWrong):
         check_dsse(change(json.loads(ENVELOPE)), KEY)
 
