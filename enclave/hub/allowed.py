@@ -132,11 +132,11 @@ def _server(method: str, segments: tuple[str, ...]) -> Passage:
 
 def find_passage(method: str, target: Target) -> Passage:
     """Say through which door a request may pass. Raises `Refused` when it is not on the list."""
-    if not target.segments:
+    if not target.segments and method in READ:
         return Passage(Door.HOME)
     if target.segments == ICON and method in READ:
         return Passage(Door.ASSET, rest=("static", "favicons", "favicon.ico"))
-    first, *rest = target.segments
+    first, *rest = target.segments or ("",)
     areas = {"hub": _hub, "user": _server, "enclave": _pages}
     if first not in areas:
         raise _closed()
