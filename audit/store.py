@@ -187,11 +187,6 @@ class Store:
         with telling(), self._engine.connect() as db:
             return db.execute(query).scalar()
 
-    def leaf(self, seq: int) -> bytes | None:
-        """Give one entry."""
-        with telling(), self._engine.connect() as db:
-            return db.execute(sa.select(ENTRY.c.leaf).where(ENTRY.c.seq == seq)).scalar()
-
     def search(self, wanted: "Search") -> tuple[list[dict[str, Any]], int]:
         """Give the newest matching events and how many match in all (whatever the page asked for)."""
         matching = wanted.conditions()

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from audit.errors import ProofWrong
-from audit.tiles import Edge, TileReader, clear_scratch, drop_partials, write_files
+from audit.tiles import Edge, TileReader, clear_scratch, drop_partials, tile_path, write_files
 from audit.tree import (
     EMPTY_ROOT,
     Frontier,
@@ -139,7 +139,7 @@ def test_a_bent_inclusion_proof_is_refused(size, data):
 def test_consistency_path_is_the_recursion_and_verifies(one, two):
     old, new = sorted((one, two))
     found = consistency_path(old, new, node)
-    assert found == (proof(old, LEAVES[:new]) if 0 < old else [])
+    assert found == (proof(old, LEAVES[:new]) if old > 0 else [])
     check_consistency(old, new, mth(LEAVES[:old]), mth(LEAVES[:new]), found)
 
 
@@ -162,6 +162,33 @@ def test_a_bent_consistency_proof_is_refused(one, two, data):
         found[data.draw(st.integers(0, len(found) - 1))] = bytes(32)
     with pytest.raises(ProofWrong):
         check_consistency(old, new, *roots, found)
+
+
+def test_the_empty_proof_of_a_longer_log_is_refused():
+    """The old root is no power of two's, so at least one hash is needed."""
+    with pytest.raises(ProofWrong):
+        check_consistency(3, 5, mth(LEAVES[:3]), mth(LEAVES[:5]), [])
+
+
+def test_a_path_that_goes_on_above_the_root_is_refused():
+    root = mth(LEAVES[:1])
+    with pytest.raises(ProofWrong):
+        check_inclusion(0, 1, LEAVES[0], [bytes(32)], root)
+    with pytest.raises(ProofWrong):
+        check_consistency(3, 4, mth(LEAVES[:3]), mth(LEAVES[:4]), [*consistency_path(3, 4, node), bytes(32)])
+
+
+@pytest.mark.parametrize(
+    ("index", "width", "path"),
+    [
+        (0, 256, "tile/0/000"),
+        (999, 1, "tile/0/999.p/1"),
+        (1000, 256, "tile/0/x001/000"),
+        (1234067, 256, "tile/0/x001/x234/067"),
+    ],
+)
+def test_tile_paths_are_those_of_the_specification(index, width, path):
+    assert tile_path(0, index, width) == path
 
 
 @pytest.mark.parametrize(("old", "new"), [(-1, 3), (4, 3)])

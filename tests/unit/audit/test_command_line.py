@@ -1,9 +1,11 @@
 """The command line: what each command prints, and the exit code it ends with."""
 
+import fcntl
 import json
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 
@@ -152,7 +154,7 @@ def serve_words(tmp_path, passphrase):
 
 def stop_when_listening(path):
     def watch():
-        while recorder.socket.socket(recorder.socket.AF_UNIX).connect_ex(str(path)):
+        while socket.socket(socket.AF_UNIX).connect_ex(str(path)):
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -174,8 +176,7 @@ def test_serve_refuses_a_folder_that_another_recorder_owns(run, serve_words, tmp
     stop_when_listening(tmp_path / "r.sock")
     assert run(*serve_words).exit_code == 0
     handle = os.open(tmp_path / "trail/lock", os.O_RDWR)
-    recorder_lock = __import__("fcntl")
-    recorder_lock.flock(handle, recorder_lock.LOCK_EX)
+    fcntl.flock(handle, fcntl.LOCK_EX)
     result = run(*serve_words)
     os.close(handle)
     assert (result.exit_code, error_of(result)["code"]) == (4, "second_recorder")

@@ -12,7 +12,7 @@ F1, F2 = "11" * 32, "22" * 32
 class Story:
     """Events in order, written briefly."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.events = []
 
     def add(self, kind, actor="service-a", *, phase="single", corr=None, service="house", **more):

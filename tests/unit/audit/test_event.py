@@ -1,5 +1,4 @@
 import json
-import math
 
 import orjson
 import pytest
@@ -138,6 +137,4 @@ def test_the_schema_for_the_documentation_is_closed_and_lists_every_type():
 
 
 def test_no_field_takes_a_float():
-    text = json.dumps(json_schema())
-    assert '"number"' not in text
-    assert not math.isnan(len(text))
+    assert '"number"' not in json.dumps(json_schema())

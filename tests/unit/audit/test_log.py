@@ -1,4 +1,3 @@
-import os
 import sqlite3
 import threading
 from concurrent.futures import Future
@@ -112,7 +111,7 @@ def test_an_empty_log_reopens(log, signer):
 
 def test_files_that_were_lost_are_derived_again_from_the_database(whole, trail, signer):
     for name in ("tile", "checkpoint"):
-        os.rename(trail / name, trail.parent / name)
+        (trail / name).rename(trail.parent / name)
     Log(trail, signer).close()
     before, after = files_of(whole / "tile"), files_of(trail / "tile")
     assert {path: after[path] for path in before} == before

@@ -62,7 +62,7 @@ def test_a_proof_at_another_index_is_refused(proof, signer):
         lambda text: text.replace("index 259\n", "index 259\n!\n"),
         lambda text: text.replace("index 259\n", "index 259\n" + "A" * 43 + "=\n" + ("A" * 43 + "=\n") * 63),
         lambda text: HEADER + "\n\n" + text,
-        lambda text: "",
+        lambda _text: "",
     ],
 )
 def test_a_malformed_proof_is_refused(proof, signer, change):

@@ -10,8 +10,8 @@ from audit.errors import BadInput
 from audit.export import export
 from audit.log import Log
 from audit.snapshot import Snapshot, Unreadable
-from audit.tree import Frontier, leaf_hash
 from audit.tiles import TileReader
+from audit.tree import Frontier, leaf_hash
 from audit.verify import ORDER, verify
 
 

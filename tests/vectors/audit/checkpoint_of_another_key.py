@@ -1,8 +1,8 @@
 """Rewritten and signed with a key of the same name that is not the log's."""
 
+from _rewrite import entries_of, rewrite
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from _rewrite import entries_of, rewrite
 from audit.checkpoint import Signer
 
 SEEN_WITH = "tiles"

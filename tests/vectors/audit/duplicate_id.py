@@ -1,7 +1,6 @@
 """Entry 20 carries the id of entry 3, in a log that is signed with the real key."""
 
 import orjson
-
 from _rewrite import entries_of, rewrite
 
 SEEN_WITH = "tiles"

@@ -1,7 +1,6 @@
 """Entry 8 is a release event whose request is not an id, in a log that is signed with the real key."""
 
 import orjson
-
 from _rewrite import entries_of, rewrite
 
 SEEN_WITH = "tiles"
