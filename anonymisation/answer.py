@@ -65,18 +65,13 @@ class Answer:
 
 def price(question: Question, table: Table) -> Price:
     """Give the price and expected accuracy; free, and a function of the question and of what was declared alone."""
-    plan = fit(question, table)
-    shares = _shares(plan, question.rho_micro)
-    rho_micro = sum(_charge(share) for share in shares.values())
-    accuracy = tuple(budget.accuracy(statistic, shares) for statistic in plan.statistics)
-    return Price(rho_micro, noise.epsilon(rho_micro), DELTA, accuracy)
+    return _priced(question, table)[2]
 
 
 def compute(question: Question, table: Table, parts: Sequence[pl.LazyFrame], seed: bytes) -> Answer:
     """Answer a question that has been paid for; `seed` is the table's secret for choosing which rows of a unit are kept."""
-    cost = price(question, table)
-    plan = fit(question, table)
-    groups = _noisy_groups(plan, _shares(plan, question.rho_micro), aggregate.aggregate(plan, parts, seed))
+    plan, shares, cost = _priced(question, table)
+    groups = _noisy_groups(plan, shares, aggregate.aggregate(plan, parts, seed))
     return Answer(
         question_sha256=digest(question),
         dataset=table.dataset,
@@ -91,8 +86,12 @@ def compute(question: Question, table: Table, parts: Sequence[pl.LazyFrame], see
     )
 
 
-def _shares(plan: Plan, rho_micro: int) -> dict[Vector, Share]:
-    return {share.vector: share for share in budget.split(plan, rho_micro)}
+def _priced(question: Question, table: Table) -> tuple[Plan, dict[Vector, Share], Price]:
+    plan = fit(question, table)
+    shares = {share.vector: share for share in budget.split(plan, question.rho_micro)}
+    rho_micro = sum(_charge(share) for share in shares.values())
+    accuracy = tuple(budget.accuracy(statistic, shares) for statistic in plan.statistics)
+    return plan, shares, Price(rho_micro, noise.epsilon(rho_micro), DELTA, accuracy)
 
 
 def _charge(share: Share) -> int:

@@ -13,7 +13,7 @@ UNIT: Final = "_unit"
 ROW_UNIT: Final = "row"
 """Value of `Table.unit` where the protected unit is the row itself."""
 
-_DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?", re.ASCII)
+DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?", re.ASCII)
 
 Kind = Literal["category", "integer", "decimal", "date", "boolean"]
 
@@ -55,7 +55,7 @@ class Table:
 
 def scaled(text: str | int, digits: int) -> int | None:
     """Give a decimal string as an integer count of 10**-digits, or None where it is not exactly one."""
-    if isinstance(text, bool) or not _DECIMAL.fullmatch(str(text)):
+    if isinstance(text, bool) or not DECIMAL.fullmatch(str(text)):
         return None
     shifted = Decimal(str(text)).scaleb(digits)
     return int(shifted) if shifted == shifted.to_integral_value() else None

@@ -72,8 +72,8 @@ def _stands_out(count: Noisy) -> bool:
 def _sum(total: Noisy, squares: Noisy, digits: int) -> Cell:
     width = total.share.half_width
     reach = float(width)
-    if squares.clear and squares.value > 0:
-        reach = max(reach, Z95 * sqrt(total.share.scale**2 + _spread(squares)))
+    if _stands_out(squares):
+        reach = max(reach, Z95 * sqrt(total.share.scale**2 + _second_moment(squares)))
 
     def told(distance: float) -> int | float:
         return _unscaled(total.value + distance, digits)
@@ -90,12 +90,8 @@ def _mean(total: Noisy, count: Noisy, squares: Noisy, digits: int) -> Cell:
     vector = total.share.vector
     distance = min(max(total.value / count.value, vector.low - vector.centre), vector.high - vector.centre)
     noise = (total.share.scale**2 + (distance * count.share.scale) ** 2) / count.value**2
-    sampling = (
-        max(0.0, _spread(squares) / count.value - distance**2) / count.value
-        if _holds(squares) != "noise"
-        else 0.0
-    )
-    width, reach = Z95 * sqrt(noise), Z95 * sqrt(noise + sampling)
+    spread = max(0.0, _second_moment(squares) / count.value - distance**2) if _stands_out(squares) else 0.0
+    width, reach = Z95 * sqrt(noise), Z95 * sqrt(noise + spread / count.value)
 
     def told(offset: float) -> float:
         return _rounded(min(max(vector.centre + distance + offset, vector.low), vector.high), digits)
@@ -109,7 +105,7 @@ def _holds(squares: Noisy) -> Holds:
     return "noise and sampling" if _stands_out(squares) else "noise"
 
 
-def _spread(squares: Noisy) -> float:
+def _second_moment(squares: Noisy) -> float:
     """Give the noisy sum of squares in squared steps of the column's last decimal."""
     step: int = 4**squares.share.vector.shift
     return float(squares.value * step)

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from anonymisation.bounds import UNIT
+from anonymisation.bounds import DECIMAL, UNIT
 from anonymisation.errors import BadQuestion
 
 COMPARISONS: Final = ("==", "!=", "<", "<=", ">", ">=")
@@ -35,7 +35,6 @@ MAX_TEXT: Final = 200
 MAX_INTEGER: Final = 10**18
 
 COLUMN_NAME: Final = re.compile(r"[^\W\d][\w .-]{0,63}")
-DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,9})?", re.ASCII)
 
 Literal_ = bool | int | str
 Tree = tuple[Any, ...]

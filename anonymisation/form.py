@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt
 
 from anonymisation import expressions
+from anonymisation.bounds import DECIMAL
 
 MAX_LETS = 32
 MAX_ASKS = 20
@@ -19,7 +20,7 @@ Expression = Annotated[tuple[Any, ...], BeforeValidator(expressions.normal)]
 Bound = Annotated[
     str,
     BeforeValidator(lambda raw: str(raw) if type(raw) is int else raw),
-    Field(pattern=f"^{expressions.DECIMAL.pattern}$"),
+    Field(pattern=f"^{DECIMAL.pattern}$"),
 ]
 
 

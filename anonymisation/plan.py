@@ -12,9 +12,10 @@ import polars as pl
 
 from anonymisation import recodes, sensitivity
 from anonymisation.bounds import Table, scaled
+from anonymisation.columns import Day, Label, Number, Truth, Typed
 from anonymisation.errors import BadQuestion
 from anonymisation.form import Ask, Question
-from anonymisation.recodes import LET_PREFIX, MAX_MAGNITUDE, Day, Label, Number, Scope, Truth, Typed
+from anonymisation.recodes import LET_PREFIX, MAX_MAGNITUDE, Scope
 
 MAX_GROUPS: Final = 10_000
 MAX_CELLS: Final = 50_000

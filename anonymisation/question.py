@@ -89,16 +89,12 @@ def _measure(document: object) -> None:
 
 
 def _children(node: object) -> list[object]:
-    if isinstance(node, Mapping):
-        return _some([*node.keys(), *node.values()]) if len(node) <= MAX_NODES else _too_large()
-    if isinstance(node, list | tuple):
-        return _some(node) if len(node) <= MAX_NODES else _too_large()
-    _check_leaf(node)
-    return []
-
-
-def _some(items: Any) -> list[object]:
-    return list(items)
+    if not isinstance(node, Mapping | list | tuple):
+        _check_leaf(node)
+        return []
+    if len(node) > MAX_NODES:
+        _too_large()
+    return [*node.keys(), *node.values()] if isinstance(node, Mapping) else list(node)
 
 
 def _check_leaf(leaf: object) -> None:

@@ -13,64 +13,18 @@ from typing import Any, Final, NoReturn
 
 import polars as pl
 
-from anonymisation.bounds import Column, Table, declared, scaled
-from anonymisation.errors import BadQuestion, Damaged
+from anonymisation.bounds import Table, scaled
+from anonymisation.columns import EPOCH, KIND_WORD, RAW_LIMIT, Day, Label, Number, Truth, Typed, day, typed
+from anonymisation.errors import BadQuestion
 from anonymisation.expressions import ARITHMETIC, COMPARISONS, CONNECTIVES, Literal_, Tree
 
 MAX_MAGNITUDE: Final = 2**32
 """Largest scaled value a recode or a sum may reach: 2**30 rows of it still fit a 64-bit sum."""
-RAW_LIMIT: Final = 2**53
-"""Stored decimals beyond this many steps of 10**-digits are held at it (they are not exact as doubles)."""
-EPOCH: Final = date(1970, 1, 1)
 LET_PREFIX: Final = "let:"
 MAX_EDGES: Final = 200
 MAX_BRANCHES: Final = 64
 MAX_SUGGESTED: Final = 1_000
 """A domain longer than this is not searched for the closest value: a refusal takes milliseconds."""
-
-
-@dataclass(frozen=True)
-class Number:
-    """A scaled integer; `low`/`high` bound it, `keys` are its declared values where it may be grouped by."""
-
-    expr: pl.Expr
-    digits: int
-    low: int | None
-    high: int | None
-    keys: tuple[int, ...] | range | None = None
-
-
-@dataclass(frozen=True)
-class Label:
-    """A category, as its code in the domain."""
-
-    expr: pl.Expr
-    domain: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Day:
-    """A calendar day, as days since 1970-01-01."""
-
-    expr: pl.Expr
-    low: int | None
-    high: int | None
-
-
-@dataclass(frozen=True)
-class Truth:
-    """True, false or null."""
-
-    expr: pl.Expr
-
-
-Typed = Number | Label | Day | Truth
-KIND_WORD: Final[dict[type, str]] = {
-    Number: "a number",
-    Label: "a category",
-    Day: "a date",
-    Truth: "true or false",
-}
 
 
 @dataclass(frozen=True)
@@ -87,7 +41,7 @@ class Scope:
         column = self.table.column(name)
         if column is None:
             self._unknown(name)
-        return _READ[column.kind](column)
+        return typed(column)
 
     def with_let(self, name: str, value: Typed) -> "Scope":
         """Give the scope in which a recode has its name."""
@@ -142,63 +96,6 @@ def clipped(number: Number) -> pl.Expr:
     return number.expr.clip(number.low, number.high)
 
 
-# --- declared columns ---------------------------------------------------------------------------------------------------
-
-
-def _read_category(column: Column) -> Label:
-    domain = _domain(column)
-    codes = pl.col(column.name).cast(pl.Enum(list(domain)), strict=False).to_physical()
-    return Label(codes.cast(pl.UInt32), domain)
-
-
-def _domain(column: Column) -> tuple[str, ...]:
-    if not column.domain or len(set(column.domain)) < len(column.domain):
-        raise _bad_domain(column)
-    return column.domain
-
-
-def _bad_domain(column: Column) -> Damaged:
-    return Damaged("policy_damaged", f"Column {column.name} has no proper domain.", column=column.name)
-
-
-def _read_integer(column: Column) -> Number:
-    expr = pl.col(column.name).cast(pl.Int64, strict=False)
-    if column.domain is not None:
-        values = tuple(declared(value, 0, column.name) or 0 for value in _domain(column))
-        if len(set(values)) < len(values):
-            raise _bad_domain(column)
-        return Number(expr, 0, min(values), max(values), values)
-    low, high = declared(column.low, 0, column.name), declared(column.high, 0, column.name)
-    keys = range(low, high + 1) if low is not None and high is not None else None
-    return Number(expr, 0, low, high, keys)
-
-
-def _read_decimal(column: Column) -> Number:
-    stored = pl.col(column.name).cast(pl.Float64, strict=False)
-    steps = (pl.when(stored.is_finite()).then(stored) * 10**column.digits).round().clip(-RAW_LIMIT, RAW_LIMIT)
-    low, high = (declared(bound, column.digits, column.name) for bound in (column.low, column.high))
-    return Number(steps.cast(pl.Int64, strict=False), column.digits, low, high)
-
-
-def _read_date(column: Column) -> Day:
-    expr = pl.col(column.name).cast(pl.Date, strict=False).to_physical().cast(pl.Int64)
-    low, high = (None if bound is None else _day(bound) for bound in (column.low, column.high))
-    return Day(expr, low, high)
-
-
-def _read_boolean(column: Column) -> Truth:
-    return Truth(pl.col(column.name).cast(pl.Boolean, strict=False))
-
-
-_READ: Final[dict[str, Callable[[Column], Typed]]] = {
-    "category": _read_category,
-    "integer": _read_integer,
-    "decimal": _read_decimal,
-    "date": _read_date,
-    "boolean": _read_boolean,
-}
-
-
 # --- conditions ---------------------------------------------------------------------------------------------------------
 
 
@@ -243,7 +140,7 @@ def _constant(like: Typed, value: Literal_) -> int | bool:
     if isinstance(like, Label):
         return _code(like, value)
     if isinstance(like, Day):
-        return _day(value)
+        return day(value)
     if not isinstance(value, bool):
         raise BadQuestion("literal_kind", "A column of true or false is compared with true or false.")
     return value
@@ -275,15 +172,6 @@ def _code(like: Label, value: Literal_) -> int:
         f"The closest is {close}.",
         closest=close,
     )
-
-
-def _day(value: Literal_) -> int:
-    try:
-        return (date.fromisoformat(str(value)) - EPOCH).days
-    except ValueError:
-        raise BadQuestion(
-            "literal_kind", "A date is written YYYY-MM-DD.", 'For example "2024-01-31".'
-        ) from None
 
 
 def _connect(op: str, conditions: list[pl.Expr]) -> Truth:
@@ -408,9 +296,8 @@ def _chain(
 
 
 def _bins(args: list[Any], scope: Scope) -> Label:
-    if (
-        args[0][0] != "col"
-    ):  # the subject is repeated once an edge: only a column keeps the work in proportion to the question
+    # The subject is repeated once an edge: only a column keeps the work in proportion to the question.
+    if args[0][0] != "col":
         raise BadQuestion(
             "bins_subject",
             "Bins are made of a column.",
@@ -459,7 +346,7 @@ def _year(subject: Day) -> Number:
             "A year needs a date column with declared bounds.",
             "Ask the steward to declare bounds for it.",
         )
-    low, high = (date.fromordinal(EPOCH.toordinal() + day).year for day in (subject.low, subject.high))
+    low, high = (date.fromordinal(EPOCH.toordinal() + place).year for place in (subject.low, subject.high))
     held = subject.expr.clip(subject.low, subject.high)
     return Number(_as_date(held).dt.year().cast(pl.Int64), 0, low, high, range(low, high + 1))
 

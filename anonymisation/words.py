@@ -33,6 +33,9 @@ class Language:
     mixed: str
     below: str
     kept: str
+    kept_groups: str
+    rows: tuple[str, str]
+    groups: tuple[str, str]
     row: str
     yes_no: tuple[str, str]
 
@@ -50,7 +53,10 @@ FRENCH: Final = Language(
     noise="L’intervalle à 95\u00a0% ne contient que le bruit de confidentialité\u00a0: ce n’est pas un intervalle de confiance.",
     mixed="L’intervalle à 95\u00a0% réunit bruit et échantillonnage, sauf là où «\u00a0holds\u00a0» dit «\u00a0noise\u00a0» (bruit seul).",
     below="Valeurs qui ne se distinguent pas nettement du bruit\u00a0: {count} sur {cells}.",
-    kept="Pour chaque {unit}, au plus {rows} ligne(s) dans {groups_kept} groupe(s) sont prises en compte.",
+    kept="On retient de chaque {unit} au plus {rows}.",
+    kept_groups="On retient de chaque {unit} au plus {rows}, dans au plus {groups}.",
+    rows=("ligne", "lignes"),
+    groups=("groupe", "groupes"),
     row="L’unité protégée est la ligne, pas la personne.",
     yes_no=("non", "oui"),
 )
@@ -67,7 +73,10 @@ ENGLISH: Final = Language(
     noise="The 95 % interval holds privacy noise only: it is not a confidence interval.",
     mixed='The 95 % interval holds noise and sampling, except where "holds" says "noise".',
     below="Values not clearly above the noise: {count} of {cells}.",
-    kept="Of each {unit}, at most {rows} row(s) in {groups_kept} group(s) are counted.",
+    kept="At most {rows} of each {unit} are kept.",
+    kept_groups="At most {rows} of each {unit} are kept, in at most {groups}.",
+    rows=("row", "rows"),
+    groups=("group", "groups"),
     row="The protected unit is the row, not the person.",
     yes_no=("no", "yes"),
 )
@@ -154,16 +163,20 @@ def _interval(language: Language, cells: Sequence[Cell]) -> str:
 
 def _below(language: Language, cells: Sequence[Cell]) -> str:
     count = sum(cell.below_noise for cell in cells)
-    return (
-        language.below.format(count=_number(language, count, 0), cells=_number(language, len(cells), 0))
-        if count
-        else ""
-    )
+    if not count:
+        return ""
+    return language.below.format(count=_number(language, count, 0), cells=_number(language, len(cells), 0))
 
 
 def _bounds(language: Language, plan: Plan, table: Table) -> str:
     if table.per_row:
         return language.row
-    return language.kept.format(
-        unit=table.unit, rows=plan.rows, groups_kept=min(plan.groups, plan.rows, plan.size)
+    groups = min(plan.groups, plan.rows, plan.size)
+    sentence = language.kept_groups if plan.keys else language.kept
+    return sentence.format(
+        unit=table.unit, rows=_counted(plan.rows, language.rows), groups=_counted(groups, language.groups)
     )
+
+
+def _counted(number: int, noun: tuple[str, str]) -> str:
+    return f"{number} {noun[number > 1]}"

@@ -176,7 +176,12 @@ def test_the_words_say_what_the_interval_holds(silent: None) -> None:
 
 
 def test_the_words_say_whom_the_answer_protects(silent: None) -> None:
-    assert "Of each nir, at most 3 row(s) in 1 group(s)" in ask(COUNT).words["en"]
+    assert ask(COUNT).words["en"].endswith("At most 3 rows of each nir are kept.")
+    assert (
+        ask(COUNT, by=["dept"], unit={"groups": 1})
+        .words["fr"]
+        .endswith("On retient de chaque nir au plus 3 lignes, dans au plus 1 groupe.")
+    )
     told = ask(COUNT, table=PER_ROW).words
     assert told["en"].endswith("The protected unit is the row, not the person.")
     assert told["fr"].endswith("L’unité protégée est la ligne, pas la personne.")

@@ -5,6 +5,7 @@ import orjson
 import pytest
 
 from anonymisation import plan
+from anonymisation.bounds import Column
 from anonymisation.errors import AnonymisationError, BadQuestion, Damaged
 from anonymisation.question import MAX_BYTES, canonical, check, digest, parse
 from tests.unit.anonymisation.question_tables import PER_ROW, STAYS, document, question
@@ -277,9 +278,7 @@ def test_groups_come_from_declared_domains_only(fields: dict[str, Any], expected
 def test_groups_and_cells_are_limited() -> None:
     ages = [{"name": f"a{i}", "expr": ["bins", "age", list(range(1, 50 + i))]} for i in range(3)]
     assert code(let=ages, by=["a0", "a1", "a2"]) == "too_many_groups"
-    wide = plan.Table(
-        **(vars(STAYS) | {"columns": (plan.recodes.Column("code", "integer", None, "0", "99999"),)})
-    )
+    wide = plan.Table(**(vars(STAYS) | {"columns": (Column("code", "integer", None, "0", "99999"),)}))
     assert refusal(document(by=["code"]), wide).code == "too_many_groups"
     means = [{"name": f"m{i}", "stat": "mean", "column": "age", "high": 50 + i} for i in range(10)]
     assert code(ask=means, let=ages, by=["a0", "a1"]) == "too_many_cells"
@@ -293,11 +292,11 @@ def test_recodes_that_double_again_and_again_are_refused_by_their_bounds() -> No
 
 def test_a_policy_that_contradicts_itself_is_damage_not_a_question() -> None:
     for column in (
-        plan.recodes.Column("c", "category", ()),
-        plan.recodes.Column("c", "category", ("a", "a")),
-        plan.recodes.Column("c", "integer", ("1", "01")),
-        plan.recodes.Column("c", "integer", ("x",)),
-        plan.recodes.Column("c", "integer", None, "0.5", "2"),
+        Column("c", "category", ()),
+        Column("c", "category", ("a", "a")),
+        Column("c", "integer", ("1", "01")),
+        Column("c", "integer", ("x",)),
+        Column("c", "integer", None, "0.5", "2"),
     ):
         table = plan.Table(**(vars(STAYS) | {"columns": (column,)}))
         with pytest.raises(Damaged, match=r"domain|bounds"):
