@@ -17,6 +17,9 @@ REVIEW: Final = "release.review"
 PACKAGE: Final = "release.package"
 OF_RELEASES: Final = frozenset({SUBMIT, REVIEW, PACKAGE})
 APPROVE: Final = "approve"
+REVIEWS: Final = frozenset(
+    {APPROVE, "return", "reject"}
+)  # other reasons speak of one file, not of the request
 OPEN: Final = "open"
 HAPPENED: Final = frozenset({"success", "minor"})
 MAY_HAVE_HAPPENED: Final = HAPPENED | {INTERRUPTED, OPEN}
@@ -188,7 +191,11 @@ def _judge(package: Act, before: Sequence[Act]) -> list[Anomaly]:
 
 def _approvers(acts: Sequence[Act], since: int) -> set[str]:
     votes = sorted(
-        (act for act in acts if act.type == REVIEW and act.person and act.begun > since),
+        (
+            act
+            for act in acts
+            if act.type == REVIEW and act.reason in REVIEWS and act.person and act.begun > since
+        ),
         key=lambda act: act.done,
     )
     return {actor for actor, reason in {act.actor: act.reason for act in votes}.items() if reason == APPROVE}

@@ -180,6 +180,19 @@ def test_the_last_vote_of_a_person_is_the_one_that_counts(story):
     assert story.codes() == ["too_few_approvals"]
 
 
+def test_a_word_on_one_file_is_no_review_of_the_request(story):
+    story.submit()
+    story.vote("steward-a")
+    story.vote("steward-a", "file_approve")
+    story.vote("steward-b", "file_approve")
+    story.package()
+    assert story.codes() == ["too_few_approvals"]
+    story.vote("steward-b")
+    story.vote("steward-b", "file_approve")
+    story.package()
+    assert story.codes() == ["too_few_approvals"]  # the first package alone
+
+
 def test_votes_from_before_the_last_submission_do_not_count(story):
     approved(story)
     story.submit()
