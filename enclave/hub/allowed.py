@@ -48,6 +48,11 @@ class Passage:
     rest: tuple[str, ...] = ()
 
 
+def server_prefix(passage: Passage) -> str:
+    """Give the path below which a person's server answers."""
+    return f"/user/{passage.person}/{passage.project}/"
+
+
 @dataclass(frozen=True)
 class Rule:
     """Methods on a pattern of names; `{one}` stands for one name, a final `{rest}` for any number."""

@@ -19,7 +19,7 @@ from yarl import URL
 
 from enclave.errors import BadInput, ComponentDown, EnclaveError, NotFound, Refused
 from enclave.hub import words
-from enclave.hub.allowed import Door, Passage, find_passage
+from enclave.hub.allowed import Door, Passage, find_passage, server_prefix
 from enclave.hub.assets import Assets
 from enclave.hub.canonical import Target, read_target
 from enclave.hub.headers import (
@@ -30,7 +30,6 @@ from enclave.hub.headers import (
     is_attachment,
     is_own_place,
     request_headers,
-    server_prefix,
 )
 from enclave.hub.house import house_at
 from enclave.hub.meter import BudgetSpent, DayCount, Meter, NotMetered
@@ -38,6 +37,7 @@ from enclave.hub.routes import Routes
 from enclave.hub.standing import Standing
 
 HOME_PAGE = "/enclave/"
+LOOPBACK = "127.0.0.1"
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 BODY_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 64 * 1024
@@ -74,16 +74,21 @@ def _told(error: EnclaveError) -> tuple[int, words.Words]:
 
 
 NOWHERE = Passage(Door.DATA)
+PAGE = (
+    '<!doctype html><html lang="fr"><meta charset="utf-8"><title>Enclave</title>'
+    f'<p>{{fr}}</p><p lang="en">{{en}}</p><p><a href="{HOME_PAGE}">Enclave — mes projets</a></p></html>'
+)
 
 
-def refusal(error: EnclaveError) -> web.Response:
+def refusal(error: EnclaveError, request: web.Request) -> web.Response:
     """Answer with a status, the two languages, and nothing of the request."""
     status, told = _told(error)
     body = {"message": str(told), "error": {"code": error.code, "message": told.en, "fr": told.fr}}
+    as_page = "text/html" in request.headers.get("Accept", "")
     return web.Response(
         status=status,
-        text=json.dumps(body, ensure_ascii=False),
-        content_type="application/json",
+        text=PAGE.format(fr=told.fr, en=told.en) if as_page else json.dumps(body, ensure_ascii=False),
+        content_type="text/html" if as_page else "application/json",
         headers=answer_headers(NOWHERE, ""),
     )
 
@@ -156,15 +161,24 @@ class Gateway(Proxy):
         try:
             target = read_target(request.raw_path)
             passage = find_passage(request.method, target)
+            if self._is_typed_localhost(request):
+                return self._redirect(f"{self.origin}{request.raw_path}", passage)
             self._check_origin(request)
             return await self._pass(request, target, passage)
         except BodyTooLargeError:
             return web.Response(status=413, text=str(words.TOO_LARGE), headers=answer_headers(NOWHERE, ""))
         except EnclaveError as error:
             self.log.info("refused: %s %s", error.code, request.method)
-            return refusal(error)
+            return refusal(error, request)
         except (aiohttp.ClientError, ConnectionError, TimeoutError):
-            return refusal(ComponentDown("no_answer", "The component behind the gateway does not answer."))
+            down = ComponentDown("no_answer", "The component behind the gateway does not answer.")
+            return refusal(down, request)
+
+    def _is_typed_localhost(self, request: web.Request) -> bool:
+        """Say whether a person typed `localhost`: sent on, as cookies and origins are for one name only."""
+        own = urlsplit(self.origin)
+        typed = own.hostname == LOOPBACK and request.host == f"localhost:{own.port}"
+        return typed and request.method in SAFE_METHODS
 
     def _check_origin(self, request: web.Request) -> None:
         """Refuse another host's name (DNS rebinding) and what another site's page sends.
@@ -182,16 +196,20 @@ class Gateway(Proxy):
 
     async def _pass(self, request: web.Request, target: Target, passage: Passage) -> web.StreamResponse:
         if passage.door is Door.HOME:
-            return web.Response(
-                status=302, headers=answer_headers(passage, self.origin) | {"Location": HOME_PAGE}
-            )
+            return self._redirect(HOME_PAGE, passage)
         if passage.door is Door.ASSET:
             return self._asset(passage, target)
         if passage.person:
             await self._standing.check(passage.person, passage.project)
+        if passage.door is Door.LAB and not self._routes.has_server(passage):
+            return self._redirect(f"/hub{server_prefix(passage)}", passage)
         if _is_websocket(request):
             return await self._websocket(request, target, passage)
         return await self._forward(request, target, passage)
+
+    def _redirect(self, place: str, passage: Passage) -> web.Response:
+        headers = answer_headers(passage, self.origin) | {"Location": place}
+        return web.Response(status=302, headers=headers)
 
     def _asset(self, passage: Passage, target: Target) -> web.StreamResponse:
         file = self._assets.find(passage.rest)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-from enclave.hub.allowed import Door, Passage
+from enclave.hub.allowed import Door, Passage, server_prefix
 
 # RFC 9110 section 7.6.1; `upgrade` and `connection` are dealt with by whoever opens a websocket.
 HOP_BY_HOP = frozenset(
@@ -54,11 +54,6 @@ POLICIES: Mapping[Door, str] = {
 }
 # A window JupyterLab opens on a page of the house is cut off from it, as their policies differ (HTML, 7.1.3).
 _OPENER, _LAB_OPENER = "same-origin", "same-origin-allow-popups"
-
-
-def server_prefix(passage: Passage) -> str:
-    """Give the path below which a person's server answers."""
-    return f"/user/{passage.person}/{passage.project}/"
 
 
 def _lab_policy(passage: Passage, origin: str) -> str:

@@ -10,10 +10,9 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 from enclave.errors import ComponentDown, NotFound
-from enclave.hub.allowed import Door, Passage
+from enclave.hub.allowed import Door, Passage, server_prefix
 
 HUB_PREFIX = "/"
-PAGES_PREFIX = "/enclave/"
 ANSWER_SECONDS = 300.0
 CONNECT_SECONDS = 5.0
 
@@ -100,13 +99,16 @@ class Routes:
             for prefix, route in self._routes.items()
         }
 
+    def has_server(self, passage: Passage) -> bool:
+        """Say whether the passage's notebook server runs."""
+        return server_prefix(passage) in self._routes
+
     def client_for(self, passage: Passage) -> aiohttp.ClientSession:
         """Give the client behind a passage. Raises `NotFound` for a server that does not run."""
         if passage.door is Door.PAGES:
             client = self._pages
         else:
-            server = f"/user/{passage.person}/{passage.project}/"
-            route = self._routes.get(server if passage.person else HUB_PREFIX)
+            route = self._routes.get(server_prefix(passage) if passage.person else HUB_PREFIX)
             client = route.client if route is not None else None
         if client is None:
             raise NotFound("no_server", "Nothing runs behind this address.")

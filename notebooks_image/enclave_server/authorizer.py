@@ -33,10 +33,8 @@ ALLOWED: Mapping[str, frozenset[str]] = {
 
 
 def is_listed(handler: type, action: str) -> bool:
-    """Say whether a handler, or the one it was derived from at run time, is listed with this action."""
-    return any(
-        action in ALLOWED.get(f"{base.__module__}.{base.__qualname__}", ()) for base in handler.__mro__
-    )
+    """Say whether this very handler, none derived from it, is listed with this action."""
+    return action in ALLOWED.get(f"{handler.__module__}.{handler.__qualname__}", ())
 
 
 class ListedHandlersOnly(JupyterHubAuthorizer):  # type: ignore[misc, unused-ignore]

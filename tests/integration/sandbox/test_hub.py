@@ -128,7 +128,7 @@ def test_a_person_who_is_no_longer_known_is_out_at_once(
             assert (await notebook.request("GET", notebook.base + "api/status")).status == 403
             assert (await notebook.request("GET", "/hub/spawn/researcher-a/study-one")).status in {302, 403}
             with pytest.raises(ComponentDown, match="4403"):
-                await notebook.run("import time; time.sleep(20)")
+                await notebook.run("import time; time.sleep(8)")
         await asyncio.sleep(2.1)
         await notebook.sign_in(PASSWORD)
         await notebook.start_server()
@@ -211,6 +211,55 @@ def test_the_pages_answer_under_their_own_strict_policy(house: House, run: Run) 
         assert answer.body == b"<p>pages</p>"
         assert "unsafe-inline" not in answer.headers["Content-Security-Policy"]
         assert (home.status, home.headers["Location"]) == (302, "/enclave/")
+
+    run(story())
+
+
+def test_a_notebook_that_does_not_run_offers_to_be_started(house: House, run: Run) -> None:
+    async def story() -> None:
+        async with signed_in(house, "researcher-a", "study-two") as session:
+            answer = await session.request("GET", f"{session.base}lab")
+            assert (answer.status, answer.headers["Location"]) == (302, f"/hub{session.base}")
+            page = await session.request("GET", answer.headers["Location"])
+            assert f"/hub/spawn{session.base.removeprefix('/user').rstrip('/')}" in page.body.decode()
+            assert (await session.request("GET", f"{session.base}api/contents")).status == 404
+
+    run(story())
+
+
+def test_who_types_localhost_is_sent_to_the_one_name(house: House, run: Run) -> None:
+    async def story() -> None:
+        async with aiohttp.ClientSession() as http:
+            local = house.origin.replace("127.0.0.1", "localhost")
+            async with http.get(f"{local}/hub/login?a=1", allow_redirects=False) as answer:
+                assert answer.headers["Location"] == f"{house.origin}/hub/login?a=1"
+
+    run(story())
+
+
+def test_a_refused_page_is_a_page_in_two_languages(house: House, run: Run) -> None:
+    async def story() -> None:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.get(f"{house.origin}/hub/admin", headers={"Accept": "text/html"}) as answer,
+        ):
+            assert answer.status == 403
+            text = await answer.text()
+        assert "fermée" in text
+        assert "closed in this enclave" in text
+        assert "hub/admin" not in text
+
+    run(story())
+
+
+def test_a_signed_out_person_is_out_of_the_notebook_too(house: House, run: Run) -> None:
+    async def story() -> None:
+        async with open_notebook(house.origin, "researcher-b", PASSWORD, "study-one") as notebook:
+            assert (await notebook.request("GET", f"{notebook.base}api/status")).status == 200
+            await notebook.request("GET", "/hub/logout")
+            await asyncio.sleep(11)
+            assert (await notebook.request("GET", f"{notebook.base}api/status")).status == 403
+            await notebook.sign_in(PASSWORD)
 
     run(story())
 

@@ -1,6 +1,7 @@
 """The filter, run instruction by instruction: every call of a machine gets the verdict it should."""
 
 import errno
+import functools
 import socket
 import struct
 from collections.abc import Sequence
@@ -52,8 +53,13 @@ def name_of(machine: Machine) -> str:
     return next(name for name, known in MACHINES.items() if known is machine)
 
 
+@functools.cache
+def filter_for(name: str) -> bytes:
+    return build_filter(name)
+
+
 def asked(machine: Machine, number: int, *arguments: int) -> int:
-    return verdict(build_filter(name_of(machine)), number, machine.audit_arch, arguments)
+    return verdict(filter_for(name_of(machine)), number, machine.audit_arch, arguments)
 
 
 @machines
