@@ -70,7 +70,7 @@ class Listeners:
         if server is not None and task is not None:
             server.should_exit = True
             await task
-            path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - one unlink of a socket in memory
 
     async def remove_all(self) -> None:
         """Close every socket, at the end."""

@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     state: Path = Path(".enclave")
     run: Annotated[Path, AfterValidator(_run_folder)] = Field(default_factory=default_run_folder)
     bind: Annotated[str, AfterValidator(_bind_address)] = "127.0.0.1:8800"
+    # What browsers see where TLS ends in front of the gateway; cookies are for TLS only when it is https.
+    public_origin: Annotated[str, Field(pattern=r"^(https?://[a-z0-9.:\[\]-]+)?$")] = ""
     keys: KeySettings = KeySettings()
     trail: TrailSettings = TrailSettings()
     notebook: NotebookSettings = NotebookSettings()
@@ -106,6 +108,11 @@ class Settings(BaseSettings):
         """Read the environment, then the file named by `ENCLAVE_CONFIG` (or `enclave.toml` here)."""
         file = Path(os.environ.get(CONFIG_VARIABLE, "enclave.toml"))
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+
+    @property
+    def origin(self) -> str:
+        """Where browsers go."""
+        return self.public_origin or f"http://{self.bind}"
 
     @property
     def host_port(self) -> tuple[str, int]:

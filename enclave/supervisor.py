@@ -59,6 +59,7 @@ def _listens(path: Path) -> bool:
 def _hub_environment(settings: Settings) -> dict[str, str]:
     return {
         "ENCLAVE_BIND": settings.bind,
+        "ENCLAVE_PUBLIC_ORIGIN": settings.origin,
         "ENCLAVE_NOTEBOOK_VENV": str(settings.notebook.venv.absolute()),
         "ENCLAVE_NOTEBOOK_CODE": str(settings.notebook.code.absolute()),
         "ENCLAVE_OUTPUT_BYTES_PER_DAY": str(settings.notebook.output_bytes_per_day),
@@ -69,6 +70,7 @@ def _settings_environment(settings: Settings) -> dict[str, str]:
     """Hand a child this process's settings, whatever file or variable they came from."""
     return {
         "ENCLAVE_BIND": settings.bind,
+        "ENCLAVE_PUBLIC_ORIGIN": settings.public_origin,
         "ENCLAVE_KEYS__PASSPHRASE_FILE": str(settings.passphrase_file),
         "ENCLAVE_TRAIL__ORIGIN": settings.trail.origin,
         "ENCLAVE_TRAIL__TIMEOUT_SECONDS": str(settings.trail.timeout_seconds),

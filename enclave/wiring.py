@@ -17,7 +17,7 @@ from enclave.journeys.intake import IntakeTools
 from enclave.journeys.question import Desk
 from enclave.local_http import LocalService
 from enclave.recorder_client import RecorderClient
-from enclave.recording import Visitor
+from enclave.recording import Denials, Visitor
 from enclave.release.folder import ReleaseFolder
 from enclave.release.store import ReleaseStore
 from enclave.sessions import Sessions
@@ -178,6 +178,7 @@ def front_desk(
         files=release_folder(settings, keys),
         keys=keys,
         recorder=trail,
+        denials=Denials(trail),
         engine=LocalService("engine", settings.socket("engine"), ENGINE_SECONDS),
         sessions=Sessions(settings, trail, listen, hang_up),
     )

@@ -3,12 +3,14 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from enclave.commands.console import Json, show
+from enclave.commands.dataset_commands import one_intake
 from enclave.doctor import Finding, Light, examine, refuse_on_red
 from enclave.errors import EnclaveError, Refused
 from enclave.recording import Actor, EventObject
@@ -46,13 +48,21 @@ def _run(settings: Settings, console: Console) -> None:
     trail = recorder(settings, "supervisor")
     try:
         supervisor.start_all()
-        trail.close_interrupted()
+        _close_interrupted(settings)
         trail.single("system.start", actor=SUPERVISOR, objects=[HOUSE])
         console.print(f"[bold]http://{settings.bind}/enclave/[/]  (Ctrl-C stops everything)")
         supervisor.watch()
     finally:
         _record_stop(settings)
         supervisor.stop_all()
+
+
+def _close_interrupted(settings: Settings) -> None:
+    """Close what commands and intakes left open when they were killed; the services close their own."""
+    for name in ("supervisor", "command-line"):
+        recorder(settings, name).close_interrupted()
+    with suppress(Refused), one_intake(settings):
+        recorder(settings, "intake").close_interrupted()
 
 
 def _record_stop(settings: Settings) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from enclave.commands.console import Api, As, Json, PasswordFile, show
+from enclave.commands.console import Api, As, Json, PasswordFile, show, sign_in
 from enclave.errors import BadInput
+from enclave.wiring import front_desk
 
 release = typer.Typer(help="Files that ask to leave.", no_args_is_help=True)
 
@@ -69,6 +70,19 @@ def list_requests(
         [f"{one['id']}  {one['status']:<20} {one['title']}" for one in told["requests"]],
         as_json=as_json,
     )
+
+
+@release.command("retry")
+def retry(request: str, by: As, password_file: PasswordFile = None, *, as_json: Json = False) -> None:
+    """Try again a request whose checks or packaging failed, as an operator.
+
+    Example: enclave release retry 0193… --as operator-a
+    """
+    signed = sign_in(by, password_file)
+    desk = front_desk(signed.settings, listen=lambda _: None, hang_up=lambda _: None)
+    status = desk.retry_release(signed.visitor.person, request)
+    desk.denials.settle()
+    show({"id": request, "status": status}, [f"{request}: {status}"], as_json=as_json)
 
 
 def _sent(files: list[Path]) -> list[dict[str, str]]:

@@ -145,14 +145,14 @@ def _dataset(stage: Stage, steward: Visitor, dataset: Dataset, today: date, unti
     housekeeping.sign_agreement(stage.books, steward, agreed)
 
 
-def deliver(settings: Settings) -> dict[str, Path]:
+def deliver(settings: Settings, patients: int = PATIENTS, stays: int = STAYS) -> dict[str, Path]:
     """Put the partner's files into its inbox: generated stays, and the RAND table as it was published."""
     inbox = settings.state / "inbox" / PARTNER
     inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-    stays, rand = inbox / "stays.csv", inbox / "randhie.csv"
-    write_csv(stays, hospital_stays(PATIENTS, STAYS, SEED))
+    hospital, rand = inbox / "stays.csv", inbox / "randhie.csv"
+    write_csv(hospital, hospital_stays(patients, stays, SEED))
     rand.write_bytes((HERE / "rand_hie" / "randhie.csv").read_bytes())
-    return {HOSPITAL: stays, RAND: rand}
+    return {HOSPITAL: hospital, RAND: rand}
 
 
 def policy(dataset: str) -> str:

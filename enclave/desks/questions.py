@@ -101,13 +101,25 @@ class QuestionDesk(PeopleDesk):
             shares["project"],
             shares["person"],
             [_charge(one) for one in told["charges"]],
-            self._outside(project),
+            self._outside(project, told["population"]),
         )
 
-    def _outside(self, project: str) -> list[OutsideLoss]:
-        """What was released from this project: exact or not, the stated loss does not speak of it."""
-        asked = self.releases.requests(project=project)
-        return [OutsideLoss(one.since, "release", one.title) for one in asked if one.package is not None]
+    def _outside(self, project: str, population: str) -> list[OutsideLoss]:
+        """What was released about the same people, by any project: the stated loss does not speak of it.
+
+        Another project's release is named by its project, not by its title.
+        """
+        near = {one.project for one in self.agreements.agreements() if self._about(one.dataset) == population}
+        released = (
+            one for one in self.releases.requests() if one.package is not None and one.project in near
+        )
+        return [
+            OutsideLoss(one.since, "release", one.title if one.project == project else one.project)
+            for one in released
+        ]
+
+    def _about(self, dataset: str) -> str:
+        return self.agreements.dataset(dataset).population
 
 
 def _charge(told: Mapping[str, Any]) -> Charge:

@@ -5,10 +5,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 import orjson
-from anonymisation.disclosure.report import Report, in_language
-from anonymisation.disclosure.scan import check_files
 
 from anonymisation.disclosure.policy import DisclosurePolicy
+from anonymisation.disclosure.report import Report, in_language
+from anonymisation.disclosure.scan import check_files
 from enclave.agreements.policy import load_policy
 from enclave.agreements.rules import has_role, may_work
 from enclave.desks.people import PeopleDesk
@@ -16,11 +16,11 @@ from enclave.desks.tools import now
 from enclave.errors import NotFound, Refused
 from enclave.journeys import release, release_incidents
 from enclave.people import Person, Role
-from enclave.recording import Actor, Denials, EventObject, Visitor, recorded
+from enclave.recording import Actor, EventObject, Visitor, recorded
 from enclave.release import rules
 from enclave.release.desk import Desk
 from enclave.release.packaging import Packager
-from enclave.release.questions import Offer, Situation, offered
+from enclave.release.questions import Offer, Situation, offered, shown_votes
 from enclave.release.states import Act, Status
 from enclave.release.words import Choice, OutputFile, ReleaseRequest
 from enclave.web.needs import (
@@ -100,9 +100,15 @@ class ReleaseDesk(PeopleDesk):
             public_key=self.keys.public_key("package"),
             prove=self.recorder.proof,
         )
-        denials = Denials(self.recorder)
         return Desk(
-            self.recorder, denials, self.releases, self.files, self.agreements, self._checked, packager, now
+            self.recorder,
+            self.denials,
+            self.releases,
+            self.files,
+            self.agreements,
+            self._checked,
+            packager,
+            now,
         )
 
     def check_files(self, person: Person, project: str, files: Sequence[FileIn]) -> Json:
@@ -134,6 +140,7 @@ class ReleaseDesk(PeopleDesk):
         """List what a reviewer or partner delegate may open, oldest first."""
         has_role(person, REVIEWERS)
         release_incidents.hear_silences(self.desk)
+        release_incidents.expire_ended(self.desk)
         found = [self._situation(one) for one in self.releases.requests() if one.status is not Status.DRAFT]
         return [self._line(person, one) for one in found if self._concerns(person, one)]
 
@@ -173,6 +180,10 @@ class ReleaseDesk(PeopleDesk):
         """Give the sealed package; recorded before the first byte."""
         content = release.download(self.desk, Visitor(person), request)
         return Download(f"{request}.zip", [content])
+
+    def retry_release(self, person: Person, request: str) -> str:
+        """Try again what failed, as an operator; gives the state it came to."""
+        return release_incidents.retry(self.desk, Visitor(person), request).status.value
 
     def catch_up_releases(self) -> None:
         """Say of requests a crash left at work that they failed."""
@@ -230,11 +241,8 @@ class ReleaseDesk(PeopleDesk):
 
 def _file_sheet(person: Person, found: Situation, file: OutputFile, report: Json) -> FileSheet:
     told = next((one for one in report["files"] if one["sha256"] == file.sha256), None)
-    votes = [
-        one for one in found.file_votes if one.sha256 == file.sha256 and one.round == found.request.round
-    ]
-    reviews = rules.of_round(found.reviews, found.request.round)
-    seen = rules.visible_file_votes(votes, reviews, person.id)
+    cast = [one for one in found.file_votes if one.sha256 == file.sha256 and one.round == found.request.round]
+    shown = [one for one in shown_votes(person.id, found) if one.sha256 == file.sha256]
     return FileSheet(
         name=file.name,
         sha256=file.sha256,
@@ -242,8 +250,8 @@ def _file_sheet(person: Person, found: Situation, file: OutputFile, report: Json
         verdict=told["verdict"] if told is not None else None,
         supporting=file.supporting,
         findings=[_finding(one) for one in told["findings"]] if told is not None else [],
-        votes=[Vote(one.reviewer, one.choice.value, one.note, one.at) for one in seen],
-        votes_cast=len({one.reviewer for one in votes}),
+        votes=[Vote(one.reviewer, one.choice.value, one.note, one.at) for one in shown],
+        votes_cast=len({one.reviewer for one in cast}),
     )
 
 

@@ -8,7 +8,7 @@ from enclave.agreements.store import AgreementStore
 from enclave.local_http import LocalService
 from enclave.people import Person
 from enclave.recorder_client import RecorderClient
-from enclave.recording import Visitor
+from enclave.recording import Denials, Visitor
 from enclave.release.folder import ReleaseFolder
 from enclave.release.store import ReleaseStore
 from enclave.sessions import Holder, Sessions, session_of
@@ -27,6 +27,7 @@ class Tools:
     files: ReleaseFolder
     keys: KeyService
     recorder: RecorderClient
+    denials: Denials
     engine: LocalService
     sessions: Sessions
 

@@ -1,0 +1,70 @@
+"""A real house for the journeys: every process started, a small made-up population, people with passwords."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from enclave.demo import cast
+from enclave.demo.open_house import OpenHouse, free_port, opened, settings_for
+from enclave.journeys.intake import IntakeReport
+
+PATIENTS, STAYS = 2_000, 6_000
+
+
+@dataclass(frozen=True)
+class Lived:
+    """A house people live in."""
+
+    house: OpenHouse
+    passwords: cast.Passwords
+    reports: list[IntakeReport]
+
+    @property
+    def stage(self) -> cast.Stage:
+        return self.house.stage()
+
+    def command(
+        self, *arguments: str, person: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `enclave ...`; with a person, signed in by a password file."""
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as secret:
+            signed: tuple[str, ...] = ()
+            if person is not None:
+                secret.write(self.passwords[person])
+                secret.flush()
+                signed = ("--as", person, "--password-file", secret.name)
+            return subprocess.run(
+                [sys.executable, "-m", "enclave", *arguments, *signed],
+                env={**self.house.environment(), **environment},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=120,
+            )
+
+
+@pytest.fixture(scope="session")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+    """Open a house once for all journeys."""
+    if os.getuid() == 0:
+        pytest.fail("the journeys run as an ordinary user, as the house does: use scripts/test")
+    run = Path(tempfile.mkdtemp(prefix="enc-"))
+    lower = run.rename(run.with_name(run.name.lower()))
+    settings = settings_for(tmp_path_factory.mktemp("state") / "house", lower, free_port())
+    try:
+        with opened(settings) as house:
+            stage = house.stage()
+            passwords = cast.people(stage)
+            cast.agreements(stage)
+            reports: list[IntakeReport] = []
+            cast.intake(stage, cast.deliver(settings, PATIENTS, STAYS), reports.append)
+            yield Lived(house, passwords, reports)
+    finally:
+        shutil.rmtree(lower, ignore_errors=True)
