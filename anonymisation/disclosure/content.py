@@ -2,15 +2,16 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from itertools import accumulate
 from typing import Final
 
 from anonymisation.identifiers import patterns
 from anonymisation.identifiers.words import Words
 
+NOWHERE: Final = Words("", "")
 MOST_NAMED: Final = 5
 LONGEST_NAME: Final = 40
 _SAFE_NAME = re.compile(r"[^\W\d_][\w .%()-]*")
@@ -37,36 +38,54 @@ class Table:
         """How many columns the widest row has."""
         return max(len(self.header), max((len(row) for row in self.rows), default=0))
 
+    def top(self, rows: int) -> "Table":
+        """Give the table with no more than so many rows; beyond them its height alone condemns it."""
+        return replace(self, rows=self.rows[:rows])
+
     def name(self, index: int) -> str:
         """Give the heading of a column, or nothing."""
         return self.header[index] if index < len(self.header) else ""
 
 
+Namer = Callable[[int], Words]
+
+
 @dataclass
 class Content:
-    """Everything a check may look at. `keys` are names a format has beside headers (JSON keys)."""
+    """Everything a check may look at: tables, text in pieces, and names a format has beside headings (JSON keys).
+
+    Places are worked out only for what is found: a namer says where the n-th text of a segment stands.
+    """
 
     tables: list[Table] = field(default_factory=list)
-    pieces: list[tuple[Words, str]] = field(default_factory=list)
+    segments: list[tuple[Sequence[str], Namer]] = field(default_factory=list)
     keys: list[tuple[Words, str]] = field(default_factory=list)
     longest_list: int = 0
     text_lines: int = 0
 
+    def add(self, texts: Sequence[str], namer: Namer) -> None:
+        """Add pieces of text, each without a place of its own."""
+        if texts:
+            self.segments.append((texts, namer))
+
     @cached_property
     def joined(self) -> str:
         """All pieces in one text, a line break between them; `place_of` finds back where a match lies."""
-        return "\n".join(text for _, text in self.pieces)
+        return "\n".join(text for texts, _ in self.segments for text in texts)
 
     @cached_property
     def _starts(self) -> list[int]:
-        return list(accumulate((len(text) + 1 for _, text in self.pieces), initial=0))
+        pieces = (text for texts, _ in self.segments for text in texts)
+        return list(accumulate((len(text) + 1 for text in pieces), initial=0))
 
     def place_of(self, offset: int) -> Words:
         """Name the place of a position in `joined`."""
-        return self.pieces[bisect_right(self._starts, offset) - 1][0]
-
-
-NOWHERE: Final = Words("", "")
+        number = bisect_right(self._starts, offset) - 1
+        for texts, namer in self.segments:
+            if number < len(texts):
+                return namer(number)
+            number -= len(texts)
+        return NOWHERE
 
 
 def at(fr: str, en: str) -> Words:
@@ -111,13 +130,20 @@ def line_place(number: int) -> Words:
     return at(f"ligne {number}", f"line {number}")
 
 
-def pieces_of(table: Table) -> Iterator[tuple[Words, str]]:
-    """Give every heading and cell of a table with its place."""
-    for index, name in enumerate(table.header):
-        yield at(f"titre de la colonne {index + 1}", f"heading of column {index + 1}"), name
+def take(table: Table, content: Content) -> None:
+    """Put a table, its headings and its cells into the content."""
+    content.tables.append(table)
+    content.add(
+        table.header, lambda index: at(f"titre de la colonne {index + 1}", f"heading of column {index + 1}")
+    )
     for index in range(table.width):
-        column = column_place(table, index)
-        for number, cell in enumerate(table.column(index)):
-            if cell:
-                row = number + table.first
-                yield at(f"{column.fr}, ligne {row}", f"{column.en}, row {row}"), cell
+        content.add(table.column(index), partial(_cell_place, table, index))
+
+
+def take_lines(lines: Sequence[str], content: Content) -> None:
+    """Put the lines of a text into the content."""
+    content.add(lines, lambda index: line_place(index + 1))
+
+
+def _cell_place(table: Table, index: int, row: int) -> Words:
+    return cells_place(table, index, [row])

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from anonymisation.identifiers.words import words_of
 
-Holds = Literal["count", "percent", "measure", "axis", "unknown"]
+Holds = Literal["id", "count", "percent", "measure", "axis", "unknown"]
 
 
 def _set(names: str) -> frozenset[str]:
@@ -33,14 +33,16 @@ MEASURE: Final = _set(
 STATISTIC: Final = _set("coef coefficient coefficients beta estimate se std stderr p pvalue or hr rr ic ci")
 AXIS: Final = _set(
     "annee annees year years an mois month months jour day date semaine week trimestre quarter dept departement "
-    "departements department region code cim cim10 icd icd10 ccam ghm classe class groupe group categorie category "
+    "departements department region cim cim10 icd icd10 ccam ghm classe class groupe group categorie category "
     "rang rank ordre order index niveau level stade stage decile quartile quintile sexe sex hospital hopital "
     "cip cip7 cip13 ucd ucd7 ucd13 lpp atc iris commune insee etablissement finess service libelle label version step"
 )
 # Words that leave an axis an axis: mois de sortie, code postal.
 FILLERS: Final = _set(
-    "de du des la le les d l sortie entree admission discharge naissance birth postal vie en of the group"
+    "code de du des la le les d l sortie entree admission discharge naissance birth postal vie en of the group"
 )
+# Names of what tells one person or stay from another.
+IDS: Final = _set("id identifiant identifier pseudo pseudonyme pseudonym uuid guid unit cle key hash token")
 # Names that alone in a cell say that its row, or its neighbour, is a count.
 ALONE: Final = _set("n nb nombre eff effectif effectifs count counts freq frequency obs nobs")
 TOTALS: Final = _set("total totals totaux ensemble all tous sum somme overall")
@@ -56,6 +58,8 @@ def words(name: str) -> tuple[str, ...]:
 def holds(name: str) -> Holds:
     """Say what a heading announces. `n (%)` is a count; `coût total` a measure; `taux de décès` a percentage."""
     said = words(name)
+    if any(word in IDS for word in said) and not any(word in ALONE for word in said):
+        return "id"
     counted = any(word in COUNT or word == "#" or _glued(word) for word in said)
     if "%" in said:
         return "count" if any(word in ALONE for word in said) else "percent"
@@ -65,18 +69,22 @@ def holds(name: str) -> Holds:
         return "measure"
     if counted:
         return "count"
-    return "axis" if said and all(word in AXIS or word in FILLERS for word in said) else "unknown"
+    return (
+        "axis"
+        if any(word in AXIS for word in said) and all(word in AXIS | FILLERS for word in said)
+        else "unknown"
+    )
 
 
 def is_count_alone(name: str) -> bool:
     """Tell whether a cell is nothing but a word for a count."""
-    said = words(name)
+    said = words_of(name)
     return len(said) == 1 and said[0] in ALONE
 
 
 def announces_count(name: str) -> bool:
     """Tell whether a row's label says that its numbers are counts, in so many words: `Nombre de séjours`."""
-    return holds(name) == "count" and any(word in ALONE for word in words(name))
+    return holds(name) == "count" and any(word in ALONE for word in words_of(name))
 
 
 def is_total(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from anonymisation.disclosure.content import Content, Table, at, safe_name
@@ -57,9 +58,13 @@ def read_into(value: Any, content: Content) -> None:
             pending.extend(((*path, key), child, whole) for key, child in node.items())
         elif isinstance(node, list):
             _listing(path, node, content)
-            pending.extend(((*path, number), child, True) for number, child in enumerate(node, 1))
+            content.add([_cell(child) for child in node], partial(_item, path))
+            nested = (
+                (number, child) for number, child in enumerate(node, 1) if isinstance(child, dict | list)
+            )
+            pending.extend(((*path, number), child, True) for number, child in nested)
         else:
-            content.pieces.append((_place(path), as_text(node)))
+            content.add([as_text(node)], partial(_same, path))
 
 
 def as_text(value: Any) -> str:
@@ -73,7 +78,7 @@ def _mapping(path: Path, node: dict[str, Any], content: Content, *, told: bool) 
     """Read an object; `told` says that it is already a row of a table. Tells whether its children are so now."""
     place = _place(path)
     content.keys.extend((place, key) for key in node)
-    content.pieces.extend((place, key) for key in node)
+    content.add(list(node), partial(_same, path))
     _columns(node, content)
     whole = _pivot(node, content)
     plain = {key: as_text(child) for key, child in node.items() if not isinstance(child, dict | list)}
@@ -138,6 +143,14 @@ def _listing(path: Path, node: Sequence[Any], content: Content) -> None:
             content.tables.append(as_table([row for row in rows if row]))
     elif not records and not path and node:
         content.tables.append(Table(("",), [[as_text(cell)] for cell in node], len(node)))
+
+
+def _same(path: Path, _: int) -> Words:
+    return _place(path)
+
+
+def _item(path: Path, index: int) -> Words:
+    return _place((*path, index + 1))
 
 
 def _place(path: Path) -> Words:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation.disclosure.content import NOWHERE, Content, Table, at
+from anonymisation.disclosure.content import NOWHERE, Content, Table, at, take
 from anonymisation.disclosure.hidden_text import Hit
 from anonymisation.disclosure.policy import DisclosurePolicy
 
@@ -32,8 +32,8 @@ def hits(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterator[Hi
             yield code, NOWHERE
     if found["rows"] is None and found["lines"] <= policy.most_rows and not found["nested"]:
         yield "parquet_unreadable", NOWHERE
-    content.tables.append(Table(tuple(found["header"]), found["rows"] or [], found["lines"]))
-    content.pieces.extend((at("métadonnées", "metadata"), text) for text in found["text"])
+    take(Table(tuple(found["header"]), found["rows"] or [], found["lines"]), content)
+    content.add(found["text"], lambda _: at("métadonnées", "metadata"))
 
 
 def _read_apart(data: bytes, policy: DisclosurePolicy) -> dict[str, Any] | None:

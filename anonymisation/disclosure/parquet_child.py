@@ -12,7 +12,8 @@ from typing import Any, Final
 USUAL_METADATA: Final = frozenset({b"pandas", b"ARROW:schema"})
 FIELD_METADATA: Final = frozenset({b"PARQUET:field_id"})
 LARGEST_METADATA: Final = 64_000
-SLACK: Final = 64  # alignment some writers leave
+# What writers leave: alignment, and for each column chunk its page index and a copy of its description.
+SLACK, SLACK_PER_CHUNK = 64, 160
 
 
 def main() -> None:
@@ -53,7 +54,7 @@ def _outline(data: bytes, metadata: Any, schema: Any) -> dict[str, Any]:
         "lines": metadata.num_rows,
         "metadata": strange or any(key not in FIELD_METADATA for key in fields),
         "text": [_text(value.decode("utf-8", "replace")) for key, value in kept.items() if key == b"pandas"],
-        "gap": _gap(data, metadata) > SLACK,
+        "gap": _gap(data, metadata) > SLACK + SLACK_PER_CHUNK * len(_chunks(metadata)),
         "rows": None,
         "unused_values": False,
     }

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from anonymisation.disclosure.content import NOWHERE, Content, at, column_place
-from anonymisation.disclosure.headings import holds
+from anonymisation.disclosure.headings import announces_count
 from anonymisation.disclosure.hidden_text import Hit
 from anonymisation.identifiers import patterns
 from anonymisation.identifiers.columns import announced
@@ -36,7 +36,7 @@ def _heading_hits(content: Content) -> Iterator[Hit]:
 def _is_direct(name: str) -> bool:
     """Tell whether a heading announces a direct identifier; the number of them is only a count."""
     rule = announced(name)
-    return rule is not None and rule.class_ == "direct" and holds(name) != "count"
+    return rule is not None and rule.class_ == "direct" and not announces_count(name)
 
 
 def _text_hits(content: Content) -> Iterator[Hit]:

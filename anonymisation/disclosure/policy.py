@@ -24,6 +24,8 @@ class DisclosurePolicy:
     # OpenSAFELY's limit on one output file: 16 MB; as many files as two reviewers can read in a sitting.
     file_bytes: int = 16_000_000
     files: int = 20
+    # Text that people read over: more than 500 rows of 200 columns never need.
+    text_bytes: int = 2_000_000
     # Nothing is unpacked beyond this, whatever a header claims.
     unpacked_bytes: int = 64_000_000
     image_pixels: int = 36_000_000

@@ -7,29 +7,14 @@ from typing import Final
 from anonymisation.disclosure.content import NOWHERE, Content, Table, column_place
 from anonymisation.disclosure.headings import STATISTIC, Holds, holds, words
 from anonymisation.disclosure.hidden_text import Hit
-from anonymisation.disclosure.numbers import read
+from anonymisation.disclosure.numbers import read, read_count
 from anonymisation.disclosure.policy import DisclosurePolicy
+from anonymisation.disclosure.small_counts import counts_people
 
 # From so many rows on, a column of ids is a list of people and not a note.
 LEAST_IDS: Final = 5
 FREE_TEXT_CHARACTERS: Final = 30
-ID_WORDS: Final = frozenset(
-    {
-        "id",
-        "identifiant",
-        "identifier",
-        "pseudo",
-        "pseudonyme",
-        "pseudonym",
-        "uuid",
-        "guid",
-        "unit",
-        "cle",
-        "key",
-        "hash",
-        "token",
-    }
-)
+MOST: Final = 0.9
 _ID_VALUE = re.compile(
     r"[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{12}|[0-9a-f]{12,}|[0-9]{7,20}"
     r"|(?=[A-Za-z_-]{0,64}[0-9])(?=[0-9_-]{0,64}[A-Za-z])[A-Za-z0-9_-]{10,64}",
@@ -54,9 +39,10 @@ def _table_hits(table: Table, policy: DisclosurePolicy) -> Iterator[Hit]:
     if table.width > policy.columns:
         yield "too_many_columns", NOWHERE
         return
+    table = table.top(policy.most_rows)
     roles = [holds(table.name(index)) for index in range(table.width)]
     for index, role in enumerate(roles):
-        code = _column_code(table, index, role, policy, aggregated="count" in roles)
+        code = _column_code(table, index, role, policy, aggregated=counts_people(table))
         if code:
             yield code, column_place(table, index)
 
@@ -67,13 +53,12 @@ def _column_code(
     cells = [cell.strip() for cell in table.column(index) if cell.strip()]
     different = len(set(cells)) > policy.unique_share * len(cells)
     many = len(cells) > policy.unique_over_rows
-    if role == "count":
+    if role == "count" and all(read_count(cell).kind != "other" for cell in cells):
         return "constant_count" if many and len(set(cells)) == 1 else None
     if len(cells) < LEAST_IDS or not different:
         return None
-    if _is_ids(
-        table.name(index), cells, known=role in {"measure", "percent"} or (role == "axis" and aggregated)
-    ):
+    known = role in {"measure", "percent"} or (role == "axis" and aggregated)
+    if role == "id" or (not known and _are_ids(cells)):
         return "one_row_a_person"
     if not many or (role in {"measure", "percent"} and _are_decimals(cells)):
         return None
@@ -83,12 +68,10 @@ def _column_code(
     return None if aggregated or modelled or _are_decimals(cells) else "nearly_all_different"
 
 
-def _is_ids(name: str, cells: list[str], *, known: bool) -> bool:
-    """Tell a column of identifiers by its heading or by the look of its values; days are not ids."""
-    if any(word in ID_WORDS for word in words(name)):
-        return True
+def _are_ids(cells: list[str]) -> bool:
+    """Tell whether nearly all values look like identifiers; days do not."""
     alike = sum(1 for cell in cells if _ID_VALUE.fullmatch(cell) and not _DAY.fullmatch(cell))
-    return not known and alike > len(cells) * 0.9
+    return alike > len(cells) * MOST
 
 
 def _are_decimals(cells: list[str]) -> bool:

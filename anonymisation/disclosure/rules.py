@@ -41,6 +41,7 @@ class Rule:
             "rows": policy.most_rows,
             "share": round(policy.unique_share * 100),
             "megabytes": policy.file_bytes // 1_000_000,
+            "text_megabytes": policy.text_bytes // 1_000_000,
             "files": policy.files,
         }
         rule = Words(self.fr.format(**numbers), self.en.format(**numbers))
@@ -59,6 +60,8 @@ _TABLE: Final[tuple[tuple[str, str, Verdict, str, str, str, str, str], ...]] = (
     # type and hidden content
     ("too_many_files", HIDDEN, "fail", "Une demande porte sur {files} fichiers au plus.", "A request holds at most {files} files.", OWN, "Faites plusieurs demandes.", "Make several requests."),
     ("file_too_large", HIDDEN, "fail", "Un fichier pèse au plus {megabytes} Mo.", "A file weighs at most {megabytes} MB.", OPENSAFELY, "Agrégez davantage, ou scindez le tableau.", "Aggregate more, or split the table."),
+    ("text_too_large", HIDDEN, "fail", "Un texte pèse au plus {text_megabytes} Mo : au-delà, ce sont des données.", "A text weighs at most {text_megabytes} MB: beyond that it is data.", OWN, "Agrégez davantage.", "Aggregate more."),
+    ("identifiers_not_reached", PERSONAL, "fail", "Le fichier n'a pas été lu : rien n'établit qu'il est sans identifiant direct.", "The file was not read: nothing shows that it is free of direct identifiers.", CNIL, "Corrigez d'abord ce qui empêche la lecture.", "First repair what prevents reading."),
     ("file_empty", HIDDEN, "fail", "Le fichier est vide.", "The file is empty.", OWN, "Retirez-le de la demande.", "Take it out of the request."),
     ("name_not_plain", HIDDEN, "fail", "Le nom du fichier n'est pas un nom simple (lettres, chiffres, espace, point, tiret).", "The file name is not a plain one (letters, figures, space, point, hyphen).", OWN, "Renommez le fichier.", "Rename the file."),
     ("name_twice", HIDDEN, "fail", "Deux fichiers ont le même nom, à la casse près.", "Two files have the same name but for case.", OWN, "Renommez l'un des deux.", "Rename one of the two."),
@@ -121,6 +124,7 @@ _TABLE: Final[tuple[tuple[str, str, Verdict, str, str, str, str, str], ...]] = (
     ("text_column", DUMP, "fail", "Une colonne contient du texte libre, différent à chaque ligne.", "A column holds free text, different in each row.", OWN, "Supprimez cette colonne.", "Remove this column."),
     ("constant_count", DUMP, "review", "L'effectif est le même sur toutes les lignes : est-ce bien un effectif ?", "The count is the same on all rows: is it one?", OWN, "Donnez l'effectif de chaque ligne.", "Give the count of each row."),
     ("too_many_columns", DUMP, "fail", "Trop de colonnes pour être relues par une personne.", "Too many columns for a person to read over.", OWN, "Scindez ou agrégez le tableau.", "Split or aggregate the table."),
+    ("too_wide", HIDDEN, "fail", "Trop de colonnes pour être relues par une personne.", "Too many columns for a person to read over.", OWN, "Scindez ou agrégez le tableau.", "Split or aggregate the table."),
     ("long_text", DUMP, "review", "Le texte est trop long pour être relu ligne à ligne.", "The text is too long to be read over line by line.", OWN, "Raccourcissez-le.", "Shorten it."),
 )  # fmt: skip
 RULES: Final = {row[0]: Rule(*row) for row in _TABLE}

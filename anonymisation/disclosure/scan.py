@@ -5,6 +5,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -18,10 +19,10 @@ from anonymisation.disclosure import (
     small_counts,
     tables,
 )
-from anonymisation.disclosure.content import NOWHERE, Content, Table, line_place, pieces_of
+from anonymisation.disclosure.content import NOWHERE, Content, take, take_lines
 from anonymisation.disclosure.hidden_text import Hit
 from anonymisation.disclosure.policy import CHECKS, DisclosurePolicy
-from anonymisation.disclosure.report import FileReport, Finding, Report
+from anonymisation.disclosure.report import ORDER, FileReport, Finding, Report
 from anonymisation.disclosure.rules import RULES
 
 # What to do instead, by the extension of what may not leave.
@@ -34,6 +35,7 @@ REFUSED: Final = {
     **dict.fromkeys(("pdf", "docx", "doc", "odt", "pptx", "rtf"), "document"),
 }  # fmt: skip
 ADMITTED: Final = frozenset({"csv", "parquet", "png", "md", "txt", "json"})
+TEXTS: Final = frozenset({"csv", "md", "txt", "json"})
 _PLAIN_NAME = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ0-9_][A-Za-zÀ-ÖØ-öø-ÿ0-9_ .()-]{0,99}")
 MOST_FINDINGS: Final = 50
 
@@ -60,8 +62,11 @@ def _check(name: str, data: bytes, policy: DisclosurePolicy, *, twice: bool, cro
     read = not hits
     if read:
         hits.extend(_looked_into(name, data, policy))
-    findings = [RULES[code].at(where, policy) for code, where in dict.fromkeys(hits)][:MOST_FINDINGS]
-    return FileReport(name, hashlib.sha256(data).hexdigest(), tuple(_complete(findings, policy)))
+    findings = [RULES[code].at(where, policy) for code, where in dict.fromkeys(hits)]
+    findings.sort(key=lambda finding: -ORDER[finding.verdict])  # what is cut off is never the worst
+    return FileReport(
+        name, hashlib.sha256(data).hexdigest(), tuple(_complete(findings[:MOST_FINDINGS], policy))
+    )
 
 
 def _refusal(name: str, data: bytes, policy: DisclosurePolicy) -> str | None:
@@ -71,6 +76,8 @@ def _refusal(name: str, data: bytes, policy: DisclosurePolicy) -> str | None:
     kind = _kind(name)
     if kind not in ADMITTED:
         return REFUSED.get(kind, "type_not_admitted")
+    if kind in TEXTS and len(data) > policy.text_bytes:
+        return "text_too_large"
     if not _PLAIN_NAME.fullmatch(unicodedata.normalize("NFC", name)):
         return "name_not_plain"
     return None if data else "file_empty"
@@ -94,18 +101,18 @@ def _looked_into(name: str, data: bytes, policy: DisclosurePolicy) -> Iterator[H
 
 def _complete(findings: list[Finding], policy: DisclosurePolicy) -> Iterator[Finding]:
     """Say of each check what it found, or that it found nothing, or that it could not look."""
-    blind = any(finding.code in _BLINDING for finding in findings)
+    codes = {finding.code for finding in findings}
     yield from findings
     for check in CHECKS:
         if not any(finding.check == check for finding in findings):
-            rule = RULES["not_reached"] if blind else RULES[_CLEAR[check]]
-            yield _named(rule.at(NOWHERE, policy), check)
+            yield replace(RULES[_silence(check, codes)].at(NOWHERE, policy), check=check)
 
 
-def _named(finding: Finding, check: str) -> Finding:
-    return Finding(
-        check, finding.code, finding.verdict, finding.where, finding.rule, finding.source, finding.fix
-    )
+def _silence(check: str, codes: set[str]) -> str:
+    """Give the rule for a check without a finding. Unread is not free of identifiers: no exception is possible."""
+    if codes & _BLINDING:
+        return "identifiers_not_reached" if check == "identifiers" else "not_reached"
+    return "not_reached" if "figure" in codes else _CLEAR[check]
 
 
 _CLEAR: Final = {
@@ -116,8 +123,8 @@ _CLEAR: Final = {
 }
 # After one of these nothing of the content was looked at.
 _BLINDING: Final = frozenset(
-    {"too_many_files", "file_too_large", "file_empty", "name_not_plain", "name_twice", "type_not_admitted", "content_not_as_named", "not_utf8",
-     "table_unreadable", "json_unreadable", "json_too_deep", "json_key_twice", "png_damaged", "figure", "parquet_unreadable", "unreadable",
+    {"too_many_files", "file_too_large", "text_too_large", "file_empty", "name_not_plain", "name_twice", "type_not_admitted", "content_not_as_named", "not_utf8",
+     "table_unreadable", "too_wide", "json_unreadable", "json_too_deep", "json_key_twice", "png_damaged", "parquet_unreadable", "unreadable",
      *REFUSED.values()}
 )  # fmt: skip
 
@@ -144,18 +151,16 @@ def _csv(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterator[Hi
     try:
         table = tables.separated(text)
     except tables.Unreadable:
-        content.pieces.extend((line_place(number), line) for number, line in enumerate(text.split("\n"), 1))
+        take_lines(text.split("\n"), content)
         yield "table_unreadable", NOWHERE
+        return
+    if table.width > policy.columns:
+        yield "too_wide", NOWHERE
         return
     if tables.is_ragged(table):
         yield "table_ragged", NOWHERE
     yield from hidden_text.formula_hits(text, table)
-    _take(table, content)
-
-
-def _take(table: Table, content: Content) -> None:
-    content.tables.append(table)
-    content.pieces.extend(pieces_of(table))
+    take(table, content)
 
 
 def _prose(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterator[Hit]:
@@ -165,14 +170,14 @@ def _prose(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterator[
     if text is None:
         return
     lines = text.split("\n")
-    content.pieces.extend((line_place(number), line) for number, line in enumerate(lines, 1))
+    take_lines(lines, content)
     content.text_lines = sum(1 for line in lines if line.strip())
     content.tables.extend(tables.in_prose(text))
 
 
 def _markdown(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterator[Hit]:
     yield from _prose(data, policy, content)
-    if content.pieces:
+    if content.segments:
         yield from hidden_text.markdown_hits(content.joined)
 
 
@@ -207,8 +212,6 @@ def _parquet(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterato
         yield "content_not_as_named", NOWHERE
         return
     yield from parquet.hits(data, policy, content)
-    for table in content.tables:
-        content.pieces.extend(pieces_of(table))
     yield from hidden_text.hits(content.joined, policy)
 
 

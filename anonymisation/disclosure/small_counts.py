@@ -57,15 +57,14 @@ class _Column:
 def hits(content: Content, policy: DisclosurePolicy) -> Iterator[Hit]:
     """Find small counts in everything a file holds."""
     for table in content.tables:
-        if table.rows:
-            yield from _table_hits(table, policy.threshold)
+        if table.rows and table.width <= policy.columns:
+            yield from _table_hits(table.top(policy.most_rows), policy.threshold)
     yield from _text_hits(content, policy.threshold)
 
 
 def _table_hits(table: Table, threshold: int) -> Iterator[Hit]:
     rows = list(_counting_rows(table))
-    columns = [_column(table, index) for index in range(table.width)]
-    columns = columns if rows else _with_matrix(table, columns)
+    columns = _columns(table, transposed=bool(rows))
     counts = [column for column in columns if column.holds == "count"]
     for column in counts:
         yield from _count_hits(table, column, threshold)
@@ -77,6 +76,17 @@ def _table_hits(table: Table, threshold: int) -> Iterator[Hit]:
     if not table.headed:
         yield "no_heading", NOWHERE
     yield from _subtraction_hits(table, counts)
+
+
+def counts_people(table: Table) -> bool:
+    """Tell whether some column or row of a table is read as counts."""
+    rows = list(_counting_rows(table))
+    return bool(rows) or any(column.holds == "count" for column in _columns(table, transposed=False))
+
+
+def _columns(table: Table, *, transposed: bool) -> list[_Column]:
+    columns = [_column(table, index) for index in range(table.width)]
+    return columns if transposed else _with_matrix(table, columns)
 
 
 def _unknown_hits(table: Table, columns: Sequence[_Column], threshold: int) -> Iterator[Hit]:

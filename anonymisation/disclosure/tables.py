@@ -14,6 +14,7 @@ from anonymisation.disclosure.numbers import read
 SEPARATORS: Final = (";", "\t", ",", "|")
 PROBED_LINES: Final = 60
 LEAST_LINES: Final = 3
+MOST_HEADINGS: Final = 1_000
 _GAP = re.compile(r"\t| {2,}")
 _RULE = re.compile(r"[\s|:+=-]+")
 
@@ -54,7 +55,7 @@ def as_table(rows: Sequence[Sequence[str]], first: int = 1) -> Table:
 
 def _is_heading(header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Tell headings from data: words, or a word and an axis of rising numbers such as years."""
-    cells = [read(cell) for cell in header]
+    cells = [read(cell) for cell in header[:MOST_HEADINGS]]
     values = [cell.value for cell in cells if cell.kind in {"number", "ambiguous"}]
     if not values:
         return any(header) and bool(rows)
