@@ -1,10 +1,13 @@
 import hashlib
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from anonymisation.identifiers.columns import classify, propose_policy
 from enclave import demo
 from enclave.agreements.policy import DatasetPolicy, load_policy, policy_sha256, to_table
+from enclave.demo.hospital_stays import hospital_stays
 from enclave.errors import BadInput
 
 POLICIES = Path(demo.__file__).parent / "policies"
@@ -178,3 +181,22 @@ def test_empty_values_are_absent_and_quoted_ones_are_text() -> None:
         DatasetPolicy,
     )
     assert load_policy(changed("[01, 02, 2A]", '["null", "~"]')).column("dept").domain == ("null", "~")
+
+
+def test_a_drafted_policy_is_refused_until_a_steward_has_filled_it_in() -> None:
+    sample = hospital_stays(patients=300, stays=900).with_columns(pl.all().cast(pl.String))
+    draft = propose_policy(classify(sample), dataset="stays", population="patients", unit="nir")
+    assert "domain" in refused(draft).message
+    filled = draft.replace("domain: []", "domain: [a]").replace("{low: , high: }", "{low: 1, high: 2}")
+    dated = filled.replace(
+        "kind: date, shelf: research, bounds: {low: 1, high: 2}",
+        "kind: date, shelf: research, bounds: {low: 2023-01-01, high: 2026-01-01}",
+    )
+    assert load_policy(dated).column("nir").class_ == "direct"
+
+
+def test_a_drafted_policy_without_a_person_column_protects_the_row() -> None:
+    draft = propose_policy(
+        classify(pl.DataFrame({"flag": ["0", "1"] * 10})), dataset="flags", population="rows", unit=None
+    )
+    assert load_policy(draft).unit.id_type == "row"
