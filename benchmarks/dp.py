@@ -228,7 +228,7 @@ def ledger_claims() -> list[bool]:
         claim(
             "ledger: reserve and release, 8 writers",
             against,
-            2,
+            5,
             "two durable inserts through sqlite3, 8 writers",
         ),
     ]
