@@ -42,11 +42,16 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 BODY_BYTES_MAX = 64 << 20
 CHUNK_BYTES = 64 * 1024
 MESSAGE_BYTES_MAX = 32 << 20
-CONNECT_SECONDS = 5.0
 STANDING_SECONDS = 5.0
 CLOSED_BY_ENCLAVE = 4403
 TRY_LATER = 1013
 KERNEL_PROTOCOL = "v1.kernel.websocket.jupyter.org"
+
+NOWHERE = Passage(Door.DATA)
+PAGE = (
+    '<!doctype html><html lang="fr"><meta charset="utf-8"><title>Enclave</title>'
+    f'<p>{{fr}}</p><p lang="en">{{en}}</p><p><a href="{HOME_PAGE}">Enclave — mes projets</a></p></html>'
+)
 
 
 class BodyTooLargeError(Exception):
@@ -71,13 +76,6 @@ def _told(error: EnclaveError) -> tuple[int, words.Words]:
         if isinstance(error, kind):
             return status, told
     return 403, by_code.get(error.code, words.CLOSED)
-
-
-NOWHERE = Passage(Door.DATA)
-PAGE = (
-    '<!doctype html><html lang="fr"><meta charset="utf-8"><title>Enclave</title>'
-    f'<p>{{fr}}</p><p lang="en">{{en}}</p><p><a href="{HOME_PAGE}">Enclave — mes projets</a></p></html>'
-)
 
 
 def refusal(error: EnclaveError, request: web.Request) -> web.Response:
@@ -251,9 +249,9 @@ class Gateway(Proxy):
         cookies = headers.popall("Set-Cookie", [])
         for name in {*HOP_BY_HOP, *OWN_ANSWER_HEADERS}:
             headers.popall(name, None)
-        prefix = server_prefix(passage) if passage.person else "/"
         for cookie in cookies:
-            if cookie_stays_below(cookie, prefix):
+            # A server in a sandbox sets cookies for itself only: one for the hub would be somebody else's login.
+            if not passage.person or cookie_stays_below(cookie, server_prefix(passage)):
                 headers.add("Set-Cookie", cookie)
         headers.update(answer_headers(passage, self.origin))
         return headers
