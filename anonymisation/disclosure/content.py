@@ -28,6 +28,8 @@ class Table:
     first: int = 1  # the number a person would give the first row
     # False where the first line looks like data: it is then in the rows too.
     headed: bool = True
+    # True for lines of text above a table: words to read, nothing to count.
+    titles: bool = False
 
     def column(self, index: int) -> list[str]:
         """Give the cells of a column; a short row has an empty one."""

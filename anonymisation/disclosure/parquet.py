@@ -40,7 +40,13 @@ def _read_apart(data: bytes, policy: DisclosurePolicy) -> dict[str, Any] | None:
     limits = (policy.reader_bytes, policy.reader_seconds, policy.most_rows, policy.unpacked_bytes)
     command = [sys.executable, "-P", "-B", "-m", "anonymisation.disclosure.parquet_child", *map(str, limits)]
     # Nothing of our environment but what finds this package: the reader of hostile bytes holds no secret.
-    environment = {"PYTHONPATH": str(_ROOT), "LC_ALL": "C.UTF-8", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    environment = {
+        "PYTHONPATH": str(_ROOT),
+        "LC_ALL": "C.UTF-8",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
+        "ARROW_IO_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+    }
     try:
         done = subprocess.run(
             command,

@@ -1,5 +1,6 @@
 """Find direct identifiers in names, headings and text; no exception is possible where one is certain."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,6 +14,10 @@ from anonymisation.identifiers.words import Words
 # A shape that may be something else, or a name beside a title: a person looks.
 DOUBTFUL: Final = frozenset({"ID", "PERSON", "FINESS"})
 MOST_PLACES: Final = 5
+# A day so long ago is more often a birth than a stay.
+_OLD_DAY = re.compile(
+    r"(?<![0-9])(?:(?:19[0-9]{2}|200[0-5])-[01][0-9]-[0-3][0-9]|[0-3][0-9][/.][01][0-9][/.](?:19[0-9]{2}|200[0-5]))(?![0-9])"
+)
 
 
 def hits(name: str, content: Content) -> Iterator[Hit]:
@@ -41,6 +46,8 @@ def _is_direct(name: str) -> bool:
 
 def _text_hits(content: Content) -> Iterator[Hit]:
     told: dict[tuple[str, str], list[Words]] = {}
+    for day in _OLD_DAY.finditer(content.joined):
+        told.setdefault(("identifier_doubtful", "DATE"), []).append(content.place_of(day.start()))
     for span in patterns.find(content.joined):
         code = "identifier_doubtful" if span.label in DOUBTFUL else "identifier"
         told.setdefault((code, span.label), []).append(content.place_of(span.start))

@@ -34,7 +34,7 @@ class DisclosurePolicy:
     columns: int = 200
     # A reader of a hostile binary format works apart, for so long and in so much memory.
     reader_seconds: int = 20
-    reader_bytes: int = 2_000_000_000
+    reader_bytes: int = 3_000_000_000
 
     @property
     def sha256(self) -> str:

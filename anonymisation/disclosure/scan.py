@@ -143,24 +143,25 @@ def _text(data: bytes, policy: DisclosurePolicy, found: list[Hit]) -> str | None
 
 
 def _csv(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterator[Hit]:
-    found: list[Hit] = []
-    text = _text(data, policy, found)
-    yield from found
+    hidden: list[Hit] = []
+    text = _text(data, policy, hidden)
+    yield from hidden
     if text is None:
         return
     try:
-        table = tables.separated(text)
+        found = tables.separated(text)
     except tables.Unreadable:
         take_lines(text.split("\n"), content)
         yield "table_unreadable", NOWHERE
         return
-    if table.width > policy.columns:
+    if any(table.width > policy.columns for table in found):
         yield "too_wide", NOWHERE
         return
-    if tables.is_ragged(table):
-        yield "table_ragged", NOWHERE
-    yield from hidden_text.formula_hits(text, table)
-    take(table, content)
+    for table in found:
+        if tables.is_ragged(table):
+            yield "table_ragged", NOWHERE
+        yield from hidden_text.formula_hits(text, table)
+        take(table, content)
 
 
 def _prose(data: bytes, policy: DisclosurePolicy, content: Content) -> Iterator[Hit]:

@@ -57,7 +57,7 @@ class _Column:
 def hits(content: Content, policy: DisclosurePolicy) -> Iterator[Hit]:
     """Find small counts in everything a file holds."""
     for table in content.tables:
-        if table.rows and table.width <= policy.columns:
+        if table.rows and table.width <= policy.columns and not table.titles:
             yield from _table_hits(table.top(policy.most_rows), policy.threshold)
     yield from _text_hits(content, policy.threshold)
 
@@ -187,6 +187,8 @@ def _counting_rows(table: Table) -> Iterator[int]:
     """Give the rows that say they hold counts: by their label, or by a cell that only says "n"."""
     for number, row in enumerate(table.rows):
         label = next(iter(row), "")
+        if all(read_count(cell).kind != "number" for cell in row):
+            continue
         if announces_count(label) or any(is_count_alone(cell) for cell in row):
             yield number
 

@@ -5,7 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Final
 
 from anonymisation.disclosure.content import Table
@@ -14,6 +14,7 @@ from anonymisation.disclosure.numbers import read
 SEPARATORS: Final = (";", "\t", ",", "|")
 PROBED_LINES: Final = 60
 LEAST_LINES: Final = 3
+MOST_TITLES: Final = 3
 MOST_HEADINGS: Final = 1_000
 _GAP = re.compile(r"\t| {2,}")
 _RULE = re.compile(r"[\s|:+=-]+")
@@ -23,19 +24,45 @@ class Unreadable(Exception):
     """Text that no reader of separated values takes."""
 
 
-def separated(text: str) -> Table:
-    """Read separated values; the separator is the one that cuts the first lines most evenly. Raises Unreadable."""
+Block = list[tuple[int, list[str]]]
+
+
+def separated(text: str) -> list[Table]:
+    """Read separated values, a table for each block between empty lines; a line of titles may stand above a table.
+
+    The separator is the one that cuts the first lines most evenly. Raises Unreadable.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
     try:
-        rows = [
-            row
-            for row in csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
-            if row
-        ]
+        lines = [(reader.line_num, row) for row in reader]
     except csv.Error:
         raise Unreadable from None
-    if not rows:
+    found = [table for block in _blocks(lines) for table in _titled(block)]
+    if not found:
         raise Unreadable
-    return as_table(rows, first=2)
+    return found
+
+
+def _blocks(lines: Block) -> Iterator[Block]:
+    """Cut at lines without content, such as an empty one or `;;;`."""
+    filled = ((any(cell.strip() for cell in row), (number, row)) for number, row in lines)
+    for is_filled, block in groupby(filled, key=lambda line: line[0]):
+        if is_filled:
+            yield [line for _, line in block]
+
+
+def _titled(block: Block) -> Iterator[Table]:
+    """Give the title above a table as a table of its own, so that it is read too, and then the table."""
+    cells = [sum(1 for cell in row if cell.strip()) for _, row in block]
+    above = next((place for place, count in enumerate(cells) if count > 1), min(len(block), MOST_TITLES))
+    rows = [row for _, row in block]
+    if not any(
+        read(cell).kind == "number" for row in [*rows[:above], *rows[above : above + 1]] for cell in row
+    ):
+        yield from [Table(("",), rows[:above], above, block[0][0], titles=True)] if above else []
+        rows, block = rows[above:], block[above:]
+    if rows:
+        yield as_table(rows, block[0][0] + 1)
 
 
 def is_ragged(table: Table) -> bool:

@@ -1,14 +1,6 @@
 """The checksums of French identifiers: a right one makes a number certain, a wrong one never makes it harmless."""
 
 
-def nir_key_is_valid(number: str, key: str | None) -> bool:
-    """Tell whether a 13-character identity number has this key: 97 less the rest by 97, 2A read 19 and 2B 18."""
-    figures = number.upper().replace("2A", "19").replace("2B", "18") if not number.isdecimal() else number
-    if key is None or not figures.isdecimal() or not key.isdecimal():
-        return False
-    return 97 - int(figures) % 97 == int(key)
-
-
 def luhn_is_valid(figures: str) -> bool:
     """Tell whether the last figure is the Luhn check of the others (ISO/IEC 7812-1)."""
     weighed = (int(figure) * (1 + turn % 2) for turn, figure in enumerate(reversed(figures)))

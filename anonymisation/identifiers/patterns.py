@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from anonymisation.identifiers.checksums import iban_is_valid, luhn_is_valid, nir_key_is_valid
+from anonymisation.identifiers.checksums import iban_is_valid, luhn_is_valid
+from anonymisation.pseudonym import nir_key_valid
 
 
 class Span(NamedTuple):
@@ -133,13 +134,13 @@ def _identity_numbers(text: str) -> Iterator[Span]:
         _, year, month, dept, commune, order, key = match.groups()
         number = match[0] + year + month + dept + commune + order
         end = match.end(7) if key else match.end(6)
-        if nir_key_is_valid(number, key):
+        if nir_key_valid((number + (key or "")).upper()):
             yield Span(match.start(), end, "NIR")
         elif _is_born_in(month, dept):
             yield Span(match.start(), end, "ID" if key else "NIR")
     for match in _NIR_SPACED.finditer(text):
         number = (match[0] + match[1]).translate(_NO_GAPS)
-        if nir_key_is_valid(number[:13], number[13:]):
+        if nir_key_valid(number.upper()):
             yield Span(match.start(), match.end(1), "NIR")
 
 

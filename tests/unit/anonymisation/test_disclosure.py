@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import anonymisation.disclosure as package
-from anonymisation.disclosure import parquet
+from anonymisation.disclosure import parquet, parquet_child
+from anonymisation.disclosure.numbers import read
 from anonymisation.disclosure.policy import CHECKS, DisclosurePolicy
 from anonymisation.disclosure.report import FileReport, Report, in_language
 from anonymisation.disclosure.rules import RULES
@@ -226,3 +227,48 @@ def test_the_parquet_reader_holds_nothing_of_our_environment(monkeypatch: pytest
     checked("t.parquet", b"PAR1" + bytes(10))
     assert "ENCLAVE_SECRET" not in seen
     assert "HOME" not in seen or seen["HOME"] != os.environ.get("HOME")
+
+
+def test_the_reader_apart_gives_heading_height_and_cells_as_text() -> None:
+    data = (VECTORS / "good" / "pyarrow.parquet").read_bytes()
+    found = parquet_child._read(data, most_rows=500, unpacked=1_000_000)
+    assert (found["header"], found["lines"]) == (["dept", "n"], 2)
+    assert found["rows"] == [["59", "120"], ["62", "340"]]
+    assert parquet_child._read(data, most_rows=1, unpacked=1_000_000)["rows"] is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ("5", 5),
+        ("5,0", 5),
+        ("1 234", 1234),
+        ("12\u202f345", 12345),
+        ("1.234,5", 1234.5),
+        ("1,234.5", 1234.5),
+        ("1'234", 1234),
+        ("-3", -3),
+        (".5", 0.5),
+        ("1.234.567", 1234567),
+    ],
+)
+def test_numbers_are_read_as_people_write_them(cell: str, value: float) -> None:
+    assert (read(cell).kind, read(cell).value) == ("number", value)
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        ("1,234", "ambiguous"),
+        ("1.234", "ambiguous"),
+        ("0x5", "other"),
+        ("cinq", "other"),
+        ("ND", "mask"),
+        ("", "mask"),
+        ("<11", "below"),
+        ("x" * 100, "other"),
+        ("9" * 50 + "e999", "other"),
+    ],
+)
+def test_what_is_no_plain_number_is_told_apart(cell: str, kind: str) -> None:
+    assert read(cell).kind == kind
