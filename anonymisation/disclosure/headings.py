@@ -1,5 +1,6 @@
 """What the name of a column or a row says it holds: a count, a percentage, a measure, an axis. Words, not guesses."""
 
+import re
 from typing import Final, Literal
 
 from anonymisation.identifiers.words import words_of
@@ -65,15 +66,17 @@ def holds(name: str) -> Holds:
         return "count" if any(word in ALONE for word in said) else "percent"
     if any(word in PERCENT for word in said):
         return "percent"
-    if any(word in MEASURE for word in said):
+    if any(word in MEASURE for word in said) and not (said == ("age",) and _names_a_class(name)):
         return "measure"
     if counted:
         return "count"
-    return (
-        "axis"
-        if any(word in AXIS for word in said) and all(word in AXIS | FILLERS for word in said)
-        else "unknown"
-    )
+    known = any(word in AXIS for word in said) and all(word in AXIS | FILLERS for word in said)
+    return "axis" if known and not _names_a_class(name) else "unknown"
+
+
+def _names_a_class(name: str) -> bool:
+    """Tell whether a heading is one class of an axis, such as `Dept 59` or `age 0-10`: then its numbers are counts."""
+    return re.search(r"(?<![a-z0-9])[0-9]", name.lower()) is not None
 
 
 def is_count_alone(name: str) -> bool:

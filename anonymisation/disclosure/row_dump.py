@@ -53,12 +53,13 @@ def _column_code(
     cells = [cell.strip() for cell in table.column(index) if cell.strip()]
     different = len(set(cells)) > policy.unique_share * len(cells)
     many = len(cells) > policy.unique_over_rows
-    if role == "count" and all(read_count(cell).kind != "other" for cell in cells):
+    named = role == "count" and sum(read_count(cell).kind == "other" for cell in cells) > len(cells) * MOST
+    if role == "count" and not named:
         return "constant_count" if many and len(set(cells)) == 1 else None
     if len(cells) < LEAST_IDS or not different:
         return None
     known = role in {"measure", "percent"} or (role == "axis" and aggregated)
-    if role == "id" or (not known and _are_ids(cells)):
+    if role == "id" or named or (not known and _are_ids(cells)):
         return "one_row_a_person"
     if not many or (role in {"measure", "percent"} and _are_decimals(cells)):
         return None
