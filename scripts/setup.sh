@@ -90,7 +90,8 @@ prepare() {
 run() {
     cd "$src"
     if [ "$(id -u)" = 0 ]; then
-        runuser -u enclave -- env HOME=/var/lib/enclave USER=enclave LOGNAME=enclave \
+        # the state outlives the copy of the tree, which is laid anew at each run
+        runuser -u enclave -- env ENCLAVE_STATE="${ENCLAVE_STATE:-/var/lib/enclave/demo}" HOME=/var/lib/enclave USER=enclave LOGNAME=enclave \
             XDG_CACHE_HOME=/var/lib/enclave/.cache PATH="$venv/bin:/usr/local/bin:/usr/bin:/bin" \
             ENCLAVE_NOTEBOOK__VENV="$notebook_venv" ENCLAVE_NOTEBOOK__CODE="$src/notebooks_image" "$@"
     else
