@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from anonymisation import noise
 from anonymisation.errors import AnonymisationError
 from enclave.errors import EnclaveError, Told, as_json, http_status
 from enclave.journeys.question import Desk, Order
@@ -78,6 +79,8 @@ async def serve(settings: Settings) -> None:
     async def lay_out(listeners: Listeners) -> None:
         desk = await asyncio.to_thread(engine_desk, settings)
         await asyncio.to_thread(listeners.add, settings.socket("engine"), application(desk))
+        # the noise library takes seconds to load: not at the first researcher's expense
+        listeners.in_the_background(noise.warm)
 
     await until_told_to_stop(lay_out)
 

@@ -36,9 +36,10 @@ def add_person(
     """Make a person known with roles and a first password.
 
     `by` is the operator; only the first person of a house, an operator, is made without one.
-    Raises `Refused` for a missing role or a weak password.
+    Raises `Refused` for a missing role, a name that is taken or a weak password.
     """
     actor = _first_operator(books, roles) if by is None else _acting(by, ADMINISTERS)
+    _nobody_yet(books, person)
     about = [EventObject("person", person)]
     with recorded(books.recorder, "admin.person", actor=actor, objects=about) as act:
         books.accounts.put_person(person, act.receipt, title=title)
@@ -108,6 +109,14 @@ def _act(
 def _acting(by: Visitor, allowed: frozenset[Role]) -> Actor:
     has_role(by.person, allowed)
     return by.acting_as(*sorted(allowed))
+
+
+def _nobody_yet(books: Books, person: str) -> None:
+    """Refuse a name that is taken: adding it again would hand somebody's roles and password to another."""
+    if any(account.person.id == person for account in books.accounts.people()):
+        raise Refused(
+            "person_known", f"There is a person named {person} already.", "Choose another id.", person=person
+        )
 
 
 def _first_operator(books: Books, roles: frozenset[Role]) -> Actor:

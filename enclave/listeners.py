@@ -42,6 +42,7 @@ class Listeners:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._beside: list[asyncio.Task[object]] = []
         self._open: dict[Path, tuple[_Server, asyncio.Task[None]]] = {}
 
     def add(self, path: Path, app: Any) -> None:
@@ -51,6 +52,10 @@ class Listeners:
     def remove(self, path: Path) -> None:
         """Close a socket; from any thread."""
         asyncio.run_coroutine_threadsafe(self._remove(path), self._loop).result(LISTEN_SECONDS)
+
+    def in_the_background(self, work: Callable[[], object]) -> None:
+        """Do something beside serving, in a thread of its own."""
+        self._beside.append(self._loop.create_task(asyncio.to_thread(work)))
 
     async def _add(self, path: Path, app: Any) -> None:
         await self._remove(path)

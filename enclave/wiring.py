@@ -163,12 +163,16 @@ def release_folder(settings: Settings, keys: LocalKeyring) -> ReleaseFolder:
 
 
 def front_desk(
-    settings: Settings, *, listen: Callable[[Path], None], hang_up: Callable[[Path], None]
+    settings: Settings,
+    *,
+    listen: Callable[[Path], None],
+    hang_up: Callable[[Path], None],
+    service: str = "service",
 ) -> "FrontDesk":
     """Build the service's desk: house book, trail, engine, publisher's keys, notebook sessions."""
     from enclave.desks import FrontDesk  # the engine and the intake need neither pages nor release checks
 
-    stores, trail = open_stores(settings), recorder(settings, "service")
+    stores, trail = open_stores(settings), recorder(settings, service)
     keys = open_keys(settings, Rights.PUBLISHER)
     return FrontDesk(
         settings=settings,

@@ -6,7 +6,7 @@ refused, so what is read is what is seen.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
@@ -16,6 +16,15 @@ MOST_CHARACTERS = 1_000_000
 DEEPEST = 8
 
 Path = tuple[str | int, ...]
+
+
+class Place(Protocol):
+    """Where the parser was; its pure and its compiled form have a class each."""
+
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
 
 
 @dataclass
@@ -78,15 +87,16 @@ def _document(events: Iterator[yaml.Event], marked: Marked) -> Any:
 
 
 def _node(event: yaml.Event, events: Iterator[yaml.Event], path: Path, marked: Marked) -> Any:
-    marked.places[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+    marked.places[path] = _from_one(event.start_mark)
     if isinstance(event, yaml.MappingStartEvent):
         return _mapping(events, path, marked)
     if isinstance(event, yaml.SequenceStartEvent):
         return _sequence(events, path, marked)
+    assert isinstance(event, yaml.ScalarEvent)  # noqa: S101 - nothing else begins a node
     return _scalar(event)
 
 
-def _scalar(event: yaml.Event) -> str | None:
+def _scalar(event: yaml.ScalarEvent) -> str | None:
     text, quoted = event.value, event.style is not None
     return None if not quoted and text in {"", "~", "null"} else text
 
@@ -109,7 +119,11 @@ def _mapping(events: Iterator[yaml.Event], path: Path, marked: Marked) -> dict[s
     return items
 
 
-def _refusal(mark: yaml.Mark | None, what: str, to_do: str) -> BadInput:
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+def _from_one(mark: Place | None) -> tuple[int, int]:
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _refusal(mark: Place | None, what: str, to_do: str) -> BadInput:
+    line, column = _from_one(mark)
     message = f"Line {line}, column {column}: {what}."
     return BadInput("policy_unreadable", message, to_do, line=line, column=column)

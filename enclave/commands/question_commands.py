@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import orjson
 import typer
+from rich.markup import escape
 
 from enclave.commands.console import Api, As, Json, PasswordFile, language, show
 from enclave.errors import BadInput
@@ -80,7 +81,7 @@ def _told_answer(answer: dict[str, Any]) -> list[str]:
         if answer["rows"]
         else []
     )
-    lines = [f"[bold]{answer['words'][language()]}[/]"]
+    lines = [f"[bold]{escape(answer['words'][language()])}[/]"]
     for row in answer["rows"]:
         keys = ", ".join(str(row[key]) for key in answer["by"])
         lines.append(f"  {keys:<16}" + "   ".join(f"{name} {_cell(row[name])}" for name in names))
@@ -96,7 +97,7 @@ def _cell(cell: dict[str, Any]) -> str:
     if cell["value"] is None:
         return "(below the noise)"
     mark = " (below the noise)" if cell["below_noise"] else ""
-    return f"{cell['value']} [{cell['low']}; {cell['high']}]{mark}"
+    return escape(f"{cell['value']} [{cell['low']}; {cell['high']}]{mark}")
 
 
 def _rho(micro: int | None) -> str:
@@ -111,5 +112,7 @@ def _told_budget(told: dict[str, Any]) -> list[str]:
             lines.append(
                 f"{scope:<12} {_rho(share['left_rho_micro'])} of {_rho(share['cap_rho_micro'])} rho left"
             )
-        lines += [f"  not covered by this loss: {one['kind']} {one['what']}" for one in sheet["outside"]]
+        lines += [
+            f"  not covered by this loss: {one['kind']} {escape(one['what'])}" for one in sheet["outside"]
+        ]
     return lines or ["No dataset may be asked in this project."]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from enclave.commands.console import Api, As, Json, PasswordFile, show, sign_in
 from enclave.errors import BadInput
@@ -53,7 +54,7 @@ def submit(
     body = {"title": title, "purpose": purpose, "files": _sent(files)}
     identifier = api.call("POST", "/requests", body)["id"]
     told = api.call("POST", f"/requests/{identifier}/submit")
-    show(told, [f"{told['id']}: {told['words']}"], as_json=as_json)
+    show(told, [f"{told['id']}: {escape(told['words'])}"], as_json=as_json)
 
 
 @release.command("list")
@@ -67,7 +68,7 @@ def list_requests(
     told = Api(by, project, password_file).call("GET", "/requests")
     show(
         told,
-        [f"{one['id']}  {one['status']:<20} {one['title']}" for one in told["requests"]],
+        [f"{one['id']}  {one['status']:<20} {escape(one['title'])}" for one in told["requests"]],
         as_json=as_json,
     )
 
@@ -79,7 +80,7 @@ def retry(request: str, by: As, password_file: PasswordFile = None, *, as_json: 
     Example: enclave release retry 0193… --as operator-a
     """
     signed = sign_in(by, password_file)
-    desk = front_desk(signed.settings, listen=lambda _: None, hang_up=lambda _: None)
+    desk = front_desk(signed.settings, listen=lambda _: None, hang_up=lambda _: None, service="command-line")
     status = desk.retry_release(signed.visitor.person, request)
     desk.denials.settle()
     show({"id": request, "status": status}, [f"{request}: {status}"], as_json=as_json)
@@ -104,6 +105,6 @@ def _content(file: Path) -> bytes:
 
 def _told(report: dict[str, Any]) -> Iterator[str]:
     for file in report["files"]:
-        yield f"{MARKS[file['verdict']]} {file['file']}"
+        yield f"{MARKS[file['verdict']]} {escape(file['file'])}"
         for finding in file["findings"]:
-            yield f"  {MARKS[finding['verdict']]} {finding['check']}, {finding['where']}: {finding['rule']}\n    → {finding['fix']}"
+            yield f"  {MARKS[finding['verdict']]} {finding['check']}, {escape(finding['where'])}: {finding['rule']}\n    → {finding['fix']}"

@@ -51,9 +51,9 @@ class SessionDesk(PeopleDesk):
         return self.sessions.holder(session)
 
     def meter(self, person: str, project: str, channel: Channel, amount: int) -> None:
-        """Record bytes that left towards a browser."""
+        """Record bytes about to leave towards a browser, or that the day's allowance is used up."""
         self.recorder.single(
-            "session.bytes",
+            "session.limit" if channel == "limit" else "session.bytes",
             actor=HUB,
             objects=[EventObject("person", person), EventObject("channel", channel)],
             project=project,

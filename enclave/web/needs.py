@@ -23,7 +23,7 @@ Move = Literal[
     "submit", "withdraw", "return", "except", "agree", "veto", "suspend", "reject", "package", "revoke"
 ]
 May = Move | Literal["vote", "open", "download"]
-Channel = Literal["page", "websocket", "api", "download"]
+Channel = Literal["page", "websocket", "api", "download", "limit"]
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pytest
 from audit.verify import verify
 from enclave.demo.cast import HOSPITAL, INTAKE, PARTNER, PROJECT, RESEARCHER, STEWARDS, policy
 from enclave.demo.open_house import free_port, house_environment, settings_for
-from tests.journeys.conftest import Lived
+from tests.living import Lived
 
 USAGE, REFUSED, DOWN = 2, 3, 4
 STAYS_HEADER = "nir;last_name;first_name;birth_date;sex;postcode;dept;cim10;ccam;hospital;admission;discharge;length_of_stay;cost;note"

@@ -22,8 +22,8 @@ import aiohttp
 import pytest
 
 from enclave.demo.notebook_session import NotebookSession, open_notebook
+from enclave.demo.ways_out import PRELUDE
 from tests.integration.sandbox.house_stand_in import PASSWORD
-from tests.integration.sandbox.probes import PRELUDE
 
 ROOT = Path(__file__).parents[3]
 # A user nobody else is: the hub refuses to be root.

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from enclave.demo import ways_out as probes
 from enclave.demo.notebook_session import NotebookSession
-from tests.integration.sandbox import probes
 
 pytestmark = pytest.mark.sandbox
 Run = Callable[[Any], Any]

@@ -1,4 +1,4 @@
-"""A real house for the journeys: every process started, a small made-up population, people with passwords."""
+"""A real house to live in for tests: every process started, a small made-up population, people with passwords."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,14 +51,14 @@ class Lived:
             )
 
 
-@pytest.fixture(scope="session")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
-    """Open a house once for all journeys."""
+@contextmanager
+def living(state: Path) -> Iterator[Lived]:
+    """Open a house with people and data, and close it at the end."""
     if os.getuid() == 0:
-        pytest.fail("the journeys run as an ordinary user, as the house does: use scripts/test")
+        pytest.fail("a house does not open for root: use scripts/test")
     run = Path(tempfile.mkdtemp(prefix="enc-"))
     lower = run.rename(run.with_name(run.name.lower()))
-    settings = settings_for(tmp_path_factory.mktemp("state") / "house", lower, free_port())
+    settings = settings_for(state, lower, free_port())
     try:
         with opened(settings) as house:
             stage = house.stage()
