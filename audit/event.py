@@ -74,10 +74,12 @@ TYPES: Final[frozenset[str]] = frozenset(get_args(EventType))
 
 UUID7: Final = r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
 NIR_DIGITS: Final = re.compile(r"[0-9]{13}")  # a NIR has 13 digits without its key, 15 with it
+SHA256_HEX: Final = re.compile(r"(?=.*[a-f])[0-9a-f]{64}")
 
 
 def _no_long_number(text: str) -> str:
-    if NIR_DIGITS.search(text):
+    # One SHA-256 in twenty holds thirteen digits in a row by chance; an id of that form is a hash, not a number.
+    if NIR_DIGITS.search(text) and not SHA256_HEX.fullmatch(text):
         raise ValueError("a number as long as a social security number")
     return text
 

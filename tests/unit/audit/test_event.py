@@ -138,3 +138,12 @@ def test_the_schema_for_the_documentation_is_closed_and_lists_every_type():
 
 def test_no_field_takes_a_float():
     assert '"number"' not in json.dumps(json_schema())
+
+
+def test_a_hash_with_thirteen_digits_in_a_row_names_an_object_and_a_long_number_does_not(raw):
+    digest = "1234567890123" + "ab" * 25 + "c"
+    sent = raw(object=[{"kind": "question", "id": digest}])
+    assert parse(orjson.dumps(sent)).as_mapping() == sent
+    for hidden in ("1234567890123", digest[:-1], "1" * 64):
+        with pytest.raises(BadInput):
+            parse(orjson.dumps(raw(object=[{"kind": "question", "id": hidden}])))
