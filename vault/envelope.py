@@ -25,13 +25,17 @@ def seal(data_key: bytes, name: str, content: bytes) -> bytes:
 def unseal(data_key: bytes, name: str, sealed: bytes) -> bytes:
     """Give the content back; raises `VaultDamaged` when a byte was changed, or it was sealed for another name."""
     start = len(MARK) + NONCE_BYTES
+    if not sealed.startswith(MARK):
+        raise _damaged()
     try:
-        if not sealed.startswith(MARK):
-            raise InvalidTag
         return AESGCM(data_key).decrypt(sealed[len(MARK) : start], sealed[start:], MARK + name.encode())
     except (InvalidTag, ValueError):
-        raise VaultDamaged(
-            "envelope_damaged",
-            "A sealed piece was changed, or does not belong here.",
-            "Restore it from the backup and look at the trail.",
-        ) from None
+        raise _damaged() from None
+
+
+def _damaged() -> VaultDamaged:
+    return VaultDamaged(
+        "envelope_damaged",
+        "A sealed piece was changed, or does not belong here.",
+        "Restore it from the backup and look at the trail.",
+    )

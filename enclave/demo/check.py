@@ -60,7 +60,7 @@ def _play(settings: Settings, promises: Promises) -> None:
     with opened(settings) as house:
         play = settle(house, promises)
         on_the_command_line(play, house)
-        asyncio.run(_in_the_notebook_and_at_the_desk(play, house))
+        asyncio.run(in_the_notebook_and_at_the_desk(play, house))
         verified(play, house)
     closed(settings, promises, play)
 
@@ -74,7 +74,8 @@ def _doctor(settings: Settings, promises: Promises) -> None:
         seen.tell(f"{lights.count(Light.GREEN)} green, {lights.count(Light.AMBER)} amber")
 
 
-async def _in_the_notebook_and_at_the_desk(play: Play, house: OpenHouse) -> None:
+async def in_the_notebook_and_at_the_desk(play: Play, house: OpenHouse) -> None:
+    """Ask from a kernel, try every way out, submit two tables, and have one approved and taken out."""
     async with open_notebook(house.origin, RESEARCHER, play.passwords[RESEARCHER], PROJECT) as notebook:
         await in_the_notebook(play, notebook)
         await ways_out(play, notebook)

@@ -81,8 +81,8 @@ def in_the_notebook(browser: Browser, lived: Lived) -> None:
     page.click(f'a[href*="/hub/spawn/{RESEARCHER}/{PROJECT}"]')
     page.wait_for_url(f"**/user/{RESEARCHER}/{PROJECT}/lab**")
     page.click('.jp-LauncherCard[data-category="Notebook"]')
-    page.wait_for_selector(".jp-Notebook .cm-content")
-    page.click(".jp-Notebook .cm-content")
+    page.wait_for_selector("text=Python (enclave) | Idle")
+    page.click(".jp-Notebook .jp-Cell .cm-content")
     page.keyboard.insert_text(CELL)
     page.keyboard.press("Shift+Enter")
     output = page.locator(".jp-OutputArea-output")
@@ -103,10 +103,8 @@ def approves(browser: Browser, lived: Lived, steward: str) -> None:
     shot(page, "request")
     page.click("text=tableau.csv")
     shot(page, "file")
-    page.click('button[value="approve"], input[value="approve"]')
-    send = page.locator('button:has-text("Envoyer"), button:has-text("Voter")')
-    if send.count():
-        send.first.click()
+    page.locator('[name=choice][value="approve"]').check()
+    page.click('form[action$="/vote"] button')
     page.wait_for_load_state()
     if steward == STEWARDS[-1]:
         page.goto(f"{lived.house.origin}/enclave/queue")
