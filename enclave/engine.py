@@ -41,6 +41,10 @@ def application(desk: Desk) -> Starlette:
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"engine": "ready"})
 
+    async def running(request: Request) -> JSONResponse:
+        body = await request.json()
+        return JSONResponse({"running": desk.running.told(str(body["person"]), str(body["project"]))})
+
     async def population(request: Request) -> JSONResponse:
         body = await request.json()
         actor = Actor(**body["actor"])
@@ -52,6 +56,8 @@ def application(desk: Desk) -> Starlette:
         Route("/v1/catalogue", answering(desk.catalogue), methods=["POST"]),
         Route("/v1/price", answering(desk.price), methods=["POST"]),
         Route("/v1/ask", answering(desk.ask), methods=["POST"]),
+        Route("/v1/cancel", answering(desk.cancel), methods=["POST"]),
+        Route("/v1/running", running, methods=["POST"]),
         Route("/v1/left", answering(desk.left), methods=["POST"]),
         Route("/v1/population", population, methods=["POST"]),
     ]

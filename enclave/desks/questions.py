@@ -33,6 +33,16 @@ class QuestionDesk(PeopleDesk):
         """Give the answer, or the refusal of the first rule that says no."""
         return self.engine.call("POST", "/v1/ask", self._order(person, project, question))
 
+    def running(self, person: Person, project: str) -> Sequence[Json]:
+        """List the person's questions that have no answer yet."""
+        told = self.engine.call("POST", "/v1/running", {"person": person.id, "project": project})
+        running: list[Json] = told["running"]
+        return running
+
+    def cancel(self, person: Person, project: str, question: Json) -> Json:
+        """Stop the person's own running question; what was reserved for it stays spent."""
+        return self.engine.call("POST", "/v1/cancel", self._order(person, project, question))
+
     def budget(self, person: Person, project: str) -> Sequence[BudgetSheet]:
         """Tell what is left, one sheet for each population the project asks about."""
         about = self.agreements.project(project)

@@ -24,6 +24,7 @@ from enclave.agreements.rules import may_ask
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset
 from enclave.errors import BadInput, Damaged
+from enclave.journeys.running import Run, Running, Watched
 from enclave.people import Role
 from enclave.recording import Actor, EventObject, Recorded, Recorder, Visitor, recorded
 from vault.envelope import seal, unseal
@@ -126,6 +127,7 @@ class Desk:
     recorder: Recorder
     # opendp's core is not made for several threads at once; the shelf is read outside this lock.
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
+    running: Running = field(default_factory=Running)
 
     def catalogue(self, asked: Order) -> dict[str, Any]:
         """Tell what may be asked of a dataset: declared names, domains and bounds, nothing from the data."""
@@ -141,18 +143,32 @@ class Desk:
     def ask(self, asked: Order) -> dict[str, Any]:
         """Answer, paying once; the same question of the same project again is the same answer, free.
 
+        Two people of a project who ask the same at once pay once: the second waits for the first's answer.
         Raises `AnonymisationError` for a question that does not fit or that a budget cannot pay, before data is
         opened; after that the loss stays spent whatever happens.
         """
         manifest, table = self._described(asked)
         question = _fitting(asked, table)
-        sha256 = digest(question)
+        key = (asked.project, digest(question), asked.dataset, asked.version)
         self._declare_caps(asked, table)
+        with self.running.one(asked.person, key) as run:
+            return self._answered(asked, manifest, table, question, run)
+
+    def cancel(self, asked: Order) -> dict[str, Any]:
+        """Stop a question of this person before its answer is stored; what was reserved for it stays spent."""
+        _, table = self._described(asked)
+        sha256 = digest(_fitting(asked, table))
+        return {"question_sha256": sha256, "stopped": self.running.stop(asked.person, asked.project, sha256)}
+
+    def _answered(
+        self, asked: Order, manifest: Manifest, table: Table, question: Question, run: Run
+    ) -> dict[str, Any]:
+        sha256 = run.question
         kept = self.ledger.replay(asked.project, sha256, asked.dataset, asked.version)
         if kept is not None:
             return self._replayed(asked, table, question, sha256, kept)
         with recorded(self.recorder, "data.query", **self._told(asked, table, question, sha256)) as act:
-            answer = self._paid(asked, manifest, table, question, act.receipt)
+            answer = self._paid(asked, manifest, table, question, act.receipt, run)
             act.closing["dp"] = _loss(question, table)
         return self._delivered(answer, asked, table, act.receipt, replayed=False)
 
@@ -178,7 +194,13 @@ class Desk:
         }
 
     def _paid(
-        self, asked: Order, manifest: Manifest, table: Table, question: Question, receipt: Recorded
+        self,
+        asked: Order,
+        manifest: Manifest,
+        table: Table,
+        question: Question,
+        receipt: Recorded,
+        run: Run,
     ) -> dict[str, Any]:
         charge = Charge(
             population=table.population,
@@ -191,10 +213,12 @@ class Desk:
             event_id=receipt.event_id,
         )
         reservation = self.ledger.reserve(charge, receipt)
+        run.paid = True
         shelf = open_shelf(self.root, manifest, "research", self.keys, receipt)
         seed = self.keys.mac("order", f"{SEED_LABEL}{table.population}".encode())
         with shelf.named_failures(), self._one_at_a_time:
-            found = answering.compute(question, table, shelf.parts(), seed)
+            found = answering.compute(question, table, Watched(shelf.parts(), run), seed)
+            run.go_on()
         answer = {
             **found.to_json(),
             "rho_micro": found.rho_micro,

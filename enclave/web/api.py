@@ -77,6 +77,18 @@ def ask(house: TheHouse, who: Asking, body: QuestionIn) -> Json:
     return house.ask(who.person, who.project, body.question)
 
 
+@routes.get("/running")
+def running(house: TheHouse, who: Asking) -> Json:
+    """List one's own questions that have no answer yet."""
+    return {"running": list(house.running(who.person, who.project))}
+
+
+@routes.post("/cancel")
+def cancel(house: TheHouse, who: Asking, body: QuestionIn) -> Json:
+    """Stop one's own running question; what was reserved for it stays spent."""
+    return house.cancel(who.person, who.project, body.question)
+
+
 @routes.get("/budget")
 def budget(house: TheHouse, who: Asking) -> Json:
     """Tell what is left."""

@@ -277,6 +277,14 @@ class Questions(Protocol):
         """Give an Answer v1. Raises Refused when a budget cannot pay."""
         ...
 
+    def running(self, person: Person, project: str) -> Sequence[Json]:
+        """List the person's questions that have no answer yet: question_sha256, dataset, state, done, of."""
+        ...
+
+    def cancel(self, person: Person, project: str, question: Json) -> Json:
+        """Stop the person's own running question; gives question_sha256 and how many were stopped."""
+        ...
+
     def budget(self, person: Person, project: str) -> Sequence[BudgetSheet]:
         """Tell what is left, a sheet for each population asked about; for a member, a steward or an auditor."""
         ...

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
+from . import waiting
 from .answer import Answer, Price
 from .budget import project_cap
 from .door import call
@@ -187,10 +188,11 @@ class Question:
 
         `rho` is the privacy loss (zero-concentrated differential privacy); `share` is a part of the
         project's budget, such as 0.05. The same question at the same price is answered again for free.
+        Interrupting the cell cancels the question; what was reserved for it stays spent.
         """
         cap = project_cap(self.steps.dataset.population) if rho is None else 0
         question = self.to_json(_rho_micro(rho, share, cap))
-        return Answer(call("POST", "ask", {"question": question}), self.steps.by)
+        return Answer(waiting.ask(question), self.steps.by)
 
     collect = ask
 

@@ -132,6 +132,8 @@ class HouseForTests:
         self.events: list[Json] = []
         self.viewed: list[tuple[str, str]] = []
         self.asked: list[Json] = []
+        self.cancelled: list[Json] = []
+        self.now_running: list[Json] = []
         self.moves: list[tuple[str, str, str, str]] = []
         self.metered: list[tuple[str, str, str, int]] = []
         self.closed: list[str] = []
@@ -233,6 +235,13 @@ class HouseForTests:
                 scope="project",
             )
         return ANSWER | {"replayed": len(self.asked) > 1}
+
+    def running(self, person: Person, project: str) -> Sequence[Json]:
+        return self.now_running
+
+    def cancel(self, person: Person, project: str, question: Json) -> Json:
+        self.cancelled.append(question)
+        return {"question_sha256": "ab" * 32, "stopped": 1}
 
     def budget(self, person: Person, project: str) -> Sequence[BudgetSheet]:
         if project != "heart-failure" or not person.roles & {Role.RESEARCHER, *STEWARDS, Role.AUDITOR}:
