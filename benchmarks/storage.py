@@ -22,12 +22,13 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from vault.bucketing import bucket_rows
-from vault.columns import to_stored
+from vault.bucketing import bucket_numbers, bucket_rows, stored_order
+from vault.columns import domain_words, to_stored
 from vault.keyring import create_keyring, open_keyring
 from vault.keys import Rights
 from vault.parquet import EncryptedFile, Place, durable, layout, write_encrypted
-from vault.shelf import open_shelf, write_version
+from vault.shelf import open_shelf
+from vault.version import write_version
 
 PASSPHRASE = b"benchmark passphrase"
 ORDER_KEY = bytes(32)
@@ -93,7 +94,7 @@ def research_table(rows: int) -> tuple[pa.Table, dict[str, list[str]]]:
         "score": pa.array(rng.normal(size=rows)),
     }
     unit = {"_unit": pa.array(units[rng.integers(0, rows // 4, rows)])}
-    return to_stored(pa.table(unit | codes | days | numbers), domains), domains
+    return to_stored(pa.table(unit | codes | days | numbers), domain_words(domains)), domains
 
 
 def plain_table(research: pa.Table) -> pa.Table:
@@ -122,8 +123,9 @@ class Bench:
         self.folder = folder
         self.table, self.domains = research_table(rows)
         units = self.table.column("_unit").to_numpy()
-        order = bucket_rows(units, ORDER_KEY, buckets)
-        self.parts = [self.table.take(pa.array(rows_of)) for rows_of in order]
+        shared = bucket_rows(bucket_numbers(units, ORDER_KEY, buckets), buckets)
+        order = [of_bucket[stored_order(units[of_bucket], ORDER_KEY)] for of_bucket in shared]
+        self.parts = [self.table.take(pa.array(of_bucket)) for of_bucket in order]
         self.key = bytes(range(32))
         self.encrypted = [folder / f"encrypted-{number}.parquet" for number in range(buckets)]
         self.plain = [folder / f"plain-{number}.parquet" for number in range(buckets)]

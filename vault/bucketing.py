@@ -17,27 +17,30 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 KEY_BYTES: Final = 32
 
-Words = npt.NDArray[np.uint64]
+Units = npt.NDArray[np.uint64]
 
 
-def bucket_rows(units: Words, order_key: bytes, buckets: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Give, for each bucket in turn, its row numbers in the order they are stored."""
+def bucket_numbers(units: Units, order_key: bytes, buckets: int) -> npt.NDArray[np.uint16]:
+    """Give the bucket of each row: a keyed hash of its unit, so that a unit lies in one bucket whole."""
     hashed = keyed_hash(units, np.zeros_like(units), order_key, "bucket")
-    bucket = (hashed % np.uint64(buckets)).astype(np.uint16)
+    return (hashed % np.uint64(buckets)).astype(np.uint16)
+
+
+def bucket_rows(numbers: npt.NDArray[np.uint16], buckets: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Give, for each bucket in turn, its row numbers in the order the rows came."""
+    order = np.argsort(numbers, kind="stable")
+    yield from np.split(order, np.searchsorted(numbers[order], np.arange(1, buckets)))
+
+
+def stored_order(units: Units, order_key: bytes) -> npt.NDArray[np.int64]:
+    """Give a bucket's row numbers in the order they are stored: by unit, inside a unit as the key says."""
     places = np.arange(len(units), dtype=np.uint64)
-    shuffled = keyed_hash(units, places, order_key, "order")
-    # Least significant key first, each sort stable: twice as quick as np.lexsort on the three
-    order = np.argsort(shuffled)
-    order = order[np.argsort(units[order], kind="stable")]
-    order = order[np.argsort(bucket[order], kind="stable")]
-    ends = np.searchsorted(bucket[order], np.arange(1, buckets + 1))
-    start = 0
-    for end in ends:
-        yield order[start:end]
-        start = end
+    # Least significant key first, the second sort stable: quicker than np.lexsort on both
+    order = np.argsort(keyed_hash(units, places, order_key, "order"))
+    return order[np.argsort(units[order], kind="stable")]
 
 
-def keyed_hash(units: Words, places: Words, order_key: bytes, label: str) -> Words:
+def keyed_hash(units: Units, places: Units, order_key: bytes, label: str) -> Units:
     """Give the first 8 bytes of AES-256 over (unit, place) for each row: a keyed pseudo-random function.
 
     Every block is one input of its own, so the absence of chaining hides nothing it should.

@@ -17,14 +17,20 @@ CODES: Final = pa.dictionary(pa.int32(), pa.string())
 TEXT: Final = pa.large_string()
 
 Domains = Mapping[str, Sequence[str]]
+Words = Mapping[str, pa.Array]
 
 
-def to_stored(table: pa.Table, domains: Domains) -> pa.Table:
-    """Give the table as a shelf holds it: one chunk, codes for declared domains, no metadata of its maker."""
+def domain_words(domains: Domains) -> Words:
+    """Give each domain as the dictionary its column is stored with; raises for a value that is listed twice."""
     for name, domain in domains.items():
         if len(set(domain)) != len(domain):
             raise VaultUsage("domain_value_twice", f"The domain of {name} lists a value twice.", column=name)
-    columns = [_stored(name, table.column(name), domains) for name in table.column_names]
+    return {name: pa.array(list(domain), pa.string()) for name, domain in domains.items()}
+
+
+def to_stored(table: pa.Table, words: Words) -> pa.Table:
+    """Give the table as a shelf holds it: one chunk, codes for declared domains, no metadata of its maker."""
+    columns = [_stored(name, table.column(name), words.get(name)) for name in table.column_names]
     return pa.table(columns, names=table.column_names).combine_chunks()
 
 
@@ -38,19 +44,24 @@ def frame_schema(schema: pa.Schema, domains: Domains) -> pl.Schema:
     return to_frame(schema.empty_table(), domains).schema
 
 
-def _stored(name: str, column: pa.ChunkedArray, domains: Domains) -> pa.ChunkedArray:
+def _stored(name: str, column: pa.ChunkedArray, words: pa.Array | None) -> pa.ChunkedArray:
+    if words is not None and _coded(column, words):
+        return column
     text = _as_text(column)
     if text is None:
         return column
-    if name not in domains:
+    if words is None:
         return text
-    values = pa.array(list(domains[name]), TEXT)
-    codes = pc.index_in(text, value_set=values)
+    codes = pc.index_in(text, value_set=words.cast(TEXT))
     if codes.null_count != text.null_count:
         raise VaultUsage("value_outside_domain", f"{name} holds a value outside its domain.", column=name)
-    words = values.cast(pa.string())
     chunks = [pa.DictionaryArray.from_arrays(chunk, words) for chunk in codes.chunks]
     return pa.chunked_array(chunks, type=CODES)
+
+
+def _coded(column: pa.ChunkedArray, words: pa.Array) -> bool:
+    """Tell whether a column is held as codes into this very domain already."""
+    return column.type == CODES and all(chunk.dictionary.equals(words) for chunk in column.chunks)
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray | None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import orjson
+import pyarrow as pa
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -88,6 +89,11 @@ def version_folder(root: Path, dataset: str, version: int) -> Path:
 def shelf_context(dataset: str, version: int, shelf: str) -> str:
     """Give the key context of a shelf, for unwrapping, rewrapping and shredding."""
     return f"dataset:{dataset}|{version}|{shelf}"
+
+
+def stored_columns(schema: pa.Schema) -> tuple[StoredColumn, ...]:
+    """Give the columns of a shelf as its manifest lists them."""
+    return tuple(StoredColumn(name=column.name, type=str(column.type)) for column in schema)
 
 
 def write_manifest(folder: Path, manifest: Manifest, keys: KeyService, name: str = MANIFEST_NAME) -> None:

@@ -29,7 +29,7 @@ from enclave.recording import EventObject, Recorded, Recorder, Visitor, recorded
 from vault.envelope import seal
 from vault.keys import KeyService
 from vault.manifest import Manifest
-from vault.shelf import clean_partials, write_version
+from vault.version import clean_partials, write_version
 
 SHELVES: Final = ("identity", "research", "text")
 UNIT_KEY_LABEL: Final = "unit|v1|"  # interfaces 15: one key per id type and enclave

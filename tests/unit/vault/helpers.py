@@ -14,7 +14,7 @@ from vault.keyring import LocalKeyring, open_keyring
 from vault.keys import KeyService, Rights
 from vault.manifest import Manifest
 from vault.release_words import PackageRequest, Source, Vote
-from vault.shelf import write_version
+from vault.version import write_version
 
 PASSPHRASE = b"several words nobody guesses"
 ORDER_KEY = bytes(range(32))

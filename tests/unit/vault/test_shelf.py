@@ -22,7 +22,8 @@ from tests.unit.vault.helpers import (
 from vault import parquet
 from vault.errors import VaultDamaged, VaultDown, VaultRefused, VaultUsage
 from vault.manifest import Manifest, read_manifest, version_folder
-from vault.shelf import Shelf, clean_partials, open_shelf, shred_version
+from vault.shelf import Shelf, open_shelf, shred_version
+from vault.version import clean_partials
 
 
 def opened(root: Path, keys: Keyrings, manifest: Manifest, shelf: str = "research") -> Shelf:
@@ -359,3 +360,10 @@ def test_the_order_inside_a_unit_depends_on_the_key_and_not_on_the_order_that_ca
     ]
     assert orders[0].to_list() == orders[1].to_list() != orders[2].to_list()
     assert not orders[0].is_sorted()
+
+
+def test_codes_of_the_declared_domain_are_taken_as_they_are(tmp_path: Path, shared: Keyrings) -> None:
+    column = pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.int32()), pa.array(["a", "b"]))
+    table = pa.table({"_unit": pa.array(range(3), pa.uint64()), "c": column})
+    manifest = write(tmp_path, shared.intake, table=table, domains={"c": ["a", "b"]}, buckets=1)
+    assert opened(tmp_path, shared, manifest).read()["c"].to_list() == ["b", None, "a"]

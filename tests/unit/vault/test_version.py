@@ -1,0 +1,120 @@
+"""Writing a version from a stream of batches."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from tests.unit.vault.helpers import DOMAIN, ORDER_KEY, POLICY, Keyrings, query, receipt, research_table
+from vault import version
+from vault.errors import VaultUsage
+from vault.manifest import Manifest
+from vault.shelf import open_shelf
+from vault.version import Plan, write_stream
+
+IMPORT = receipt("data.import", "dataset:sejours")
+PLAN = Plan(
+    "sejours", 1, ("research", "text"), "_unit", ORDER_KEY, 3, {"diagnosis": DOMAIN}, POLICY, previous=None
+)
+
+
+def batches(table: pa.Table, rows: int) -> Iterator[dict[str, pa.Table]]:
+    for start in range(0, table.num_rows, rows):
+        piece = table.slice(start, rows)
+        yield {"research": piece, "text": piece.select(["_unit"]).append_column("note", notes(piece))}
+
+
+def notes(piece: pa.Table) -> pa.Array:
+    return pa.array([f"very-secret-note-{unit}" for unit in piece.column("_unit").to_pylist()])
+
+
+def read(root: Path, manifest: Manifest, keys: Keyrings, shelf: str) -> pl.DataFrame:
+    return open_shelf(root, manifest, shelf, keys.engine, query()).read()
+
+
+def test_a_stream_of_batches_is_stored_as_the_whole_table_would_be(
+    tmp_path: Path, shared: Keyrings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "SPILL_ROWS", 90)
+    table = research_table()
+    manifest = write_stream(tmp_path, PLAN, batches(table, 35), keys=shared.intake, receipt=IMPORT)
+    stored = read(tmp_path, manifest, shared, "research")
+    plain = pl.from_arrow(table)
+    assert isinstance(plain, pl.DataFrame)
+    by = ["_unit", "cost"]
+    assert (
+        stored.cast({"diagnosis": pl.String}).sort(by).equals(plain.cast({"diagnosis": pl.String}).sort(by))
+    )
+    text = read(tmp_path, manifest, shared, "text")
+    assert text.height == table.num_rows
+    assert text.filter(pl.col("note") != pl.format("very-secret-note-{}", "_unit")).is_empty()
+
+
+def test_rows_on_their_way_are_never_plain_on_disk_and_gone_at_the_end(
+    tmp_path: Path, shared: Keyrings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version, "SPILL_ROWS", 50)
+    seen = 0
+
+    def look(_shelf: str, _part: pa.Table) -> None:
+        nonlocal seen
+        for path in (tmp_path / "sejours/v1.partial/spill").iterdir():
+            seen += 1
+            assert b"secret" not in path.read_bytes()
+
+    write_stream(
+        tmp_path, PLAN, batches(research_table(), 100), keys=shared.intake, receipt=IMPORT, inspect=look
+    )
+    assert seen
+    assert not list(tmp_path.rglob("spill"))
+
+
+def test_each_part_is_shown_before_it_is_written_with_its_units_whole(
+    tmp_path: Path, shared: Keyrings
+) -> None:
+    seen: list[set[int]] = []
+
+    def inspect(shelf: str, part: pa.Table) -> None:
+        if shelf == "research":
+            seen.append(set(part.column("_unit").to_pylist()))
+
+    write_stream(
+        tmp_path, PLAN, batches(research_table(), 35), keys=shared.intake, receipt=IMPORT, inspect=inspect
+    )
+    assert len(seen) == PLAN.buckets
+    assert sum(map(len, seen)) == len(set.union(*seen))
+
+
+def two_different() -> Iterator[Mapping[str, pa.Table]]:
+    first = next(batches(research_table(), 10))
+    yield first
+    yield {**first, "text": first["text"].append_column("more", pa.array(range(10)))}
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ([], "nothing_to_write"),
+        ([{"research": research_table()}], "shelf_unknown"),
+        (list(two_different()), "batch_columns_differ"),
+    ],
+)
+def test_a_stream_that_does_not_hold_together_leaves_nothing(
+    tmp_path: Path, shared: Keyrings, given: list[dict[str, pa.Table]], code: str
+) -> None:
+    with pytest.raises(VaultUsage) as caught:
+        write_stream(tmp_path, PLAN, given, keys=shared.intake, receipt=IMPORT)
+    assert caught.value.code == code
+    assert not list((tmp_path / "sejours").iterdir())
+
+
+def test_a_stream_that_breaks_off_leaves_nothing(tmp_path: Path, shared: Keyrings) -> None:
+    def broken() -> Iterator[dict[str, pa.Table]]:
+        yield from batches(research_table(), 100)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_stream(tmp_path, PLAN, broken(), keys=shared.intake, receipt=IMPORT)
+    assert not list((tmp_path / "sejours").iterdir())

@@ -1,0 +1,317 @@
+"""A dataset version being written, from a stream of rows: whole or not at all, in memory that a stream cannot grow.
+
+Rows come in batches, go sealed to their buckets on disk, and are taken up bucket by bucket to be ordered and written
+as the encrypted parts of their shelves. A version becomes visible by one rename, once everything of it is durable.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from vault.bucketing import Units, bucket_numbers, bucket_rows, stored_order
+from vault.columns import Words, domain_words, to_stored
+from vault.errors import VaultDown, VaultRefused, VaultUsage
+from vault.keys import KeyService
+from vault.manifest import (
+    SHELVES,
+    Manifest,
+    Part,
+    StoredColumn,
+    check_dataset_id,
+    shelf_context,
+    stored_columns,
+    version_folder,
+    write_manifest,
+)
+from vault.parquet import KEY_BYTES, Place, write_encrypted
+from vault.receipt import Receipt, check_receipt
+from vault.sealed_file import sync_folder
+from vault.spill import Spill
+
+PARTIAL: Final = ".partial"
+SPILL: Final = "spill"
+# Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
+SPILL_ROWS: Final = 128 * 1024
+MAX_BUCKETS: Final = 4096
+WRITE_ACTS: Final = frozenset({"data.import"})
+
+Progress = Callable[[int, int], None]
+Batch = Mapping[str, pa.Table]
+Inspect = Callable[[str, pa.Table], None]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a version will be, known before its first row.
+
+    `order_key` (32 bytes) keys the buckets and the order inside a unit: under one key a unit falls into the same
+    bucket of every shelf, version and dataset of as many buckets. Text columns named in `domains` are stored as
+    codes and may hold nothing else. `previous` is the SHA-256 of the manifest this version follows.
+    """
+
+    dataset: str
+    version: int
+    shelves: tuple[str, ...]
+    unit_column: str
+    order_key: bytes = field(repr=False)
+    buckets: int
+    domains: Mapping[str, list[str]]
+    policy_sha256: str
+    previous: str | None
+
+
+def write_stream(
+    root: Path,
+    plan: Plan,
+    batches: Iterable[Batch],
+    *,
+    keys: KeyService,
+    receipt: Receipt,
+    progress: Progress | None = None,
+    inspect: Inspect = lambda _shelf, _part: None,
+) -> Manifest:
+    """Write a whole dataset version, or nothing of it.
+
+    A batch gives each shelf of the plan a table that holds the uint64 unit column without nulls; a shelf's columns
+    are the same in every batch. Whatever `batches` or `inspect` raises leaves nothing behind. `inspect` sees each
+    part, all rows of its units together, before it is written. `progress` is told (parts done, parts).
+    """
+    check_receipt(receipt, WRITE_ACTS, f"dataset:{plan.dataset}")
+    check_dataset_id(plan.dataset)
+    _check_plan(plan)
+    with _new_folder(version_folder(root, plan.dataset, plan.version)) as folder:
+        writer = _Writer(folder, plan, Spill(folder / SPILL), domain_words(plan.domains))
+        for batch in batches:
+            writer.add(batch)
+        writer.share_out()
+        report = _counter(progress, plan.buckets * len(plan.shelves))
+        for shelf in plan.shelves:
+            context = shelf_context(plan.dataset, plan.version, shelf)
+            data_key, writer.wrapped[shelf] = keys.new_data_key(shelf, context, receipt)
+            writer.write_shelf(shelf, data_key, inspect, report)
+        shutil.rmtree(folder / SPILL)
+        manifest = writer.manifest()
+        write_manifest(folder, manifest, keys)
+    return manifest
+
+
+def write_version(
+    root: Path,
+    *,
+    dataset: str,
+    version: int,
+    shelves: Batch,
+    unit_column: str,
+    order_key: bytes,
+    buckets: int,
+    domains: Mapping[str, list[str]],
+    policy_sha256: str,
+    previous: str | None,
+    keys: KeyService,
+    receipt: Receipt,
+    progress: Progress | None = None,
+) -> Manifest:
+    """Write a version whose tables are in memory: `write_stream` of one batch."""
+    plan = Plan(
+        dataset, version, tuple(shelves), unit_column, order_key, buckets, domains, policy_sha256, previous
+    )
+    return write_stream(root, plan, [shelves], keys=keys, receipt=receipt, progress=progress)
+
+
+def clean_partials(root: Path) -> list[str]:
+    """Remove what a killed writer left ("<dataset>/v<N>.partial"), not what a living one is writing."""
+    removed = []
+    for folder in sorted(root.glob(f"*/v*{PARTIAL}")):
+        with _try_lock(folder) as free:
+            if free:
+                shutil.rmtree(folder)
+                removed.append(f"{folder.parent.name}/{folder.name}")
+    return removed
+
+
+@dataclass
+class _Writer:
+    """One version being written: what is done so far."""
+
+    folder: Path
+    plan: Plan
+    spill: Spill
+    words: Words
+    waiting: list[dict[str, pa.Table]] = field(default_factory=list)
+    schemas: dict[str, pa.Schema] = field(default_factory=dict)
+    parts: list[Part] = field(default_factory=list)
+    columns: dict[str, tuple[StoredColumn, ...]] = field(default_factory=dict)
+    wrapped: dict[str, str] = field(default_factory=dict)
+
+    def add(self, batch: Batch) -> None:
+        """Take a batch; rows stay in memory until there are enough to be shared out."""
+        _check_batch(batch, self.plan)
+        stored = {shelf: to_stored(batch[shelf], self.words) for shelf in self.plan.shelves}
+        for shelf, table in stored.items():
+            if not self.schemas.setdefault(shelf, table.schema).equals(table.schema):
+                raise VaultUsage(
+                    "batch_columns_differ", f"A batch of the {shelf} shelf has other columns.", shelf=shelf
+                )
+        self.waiting.append(stored)
+        if sum(one[self.plan.shelves[0]].num_rows for one in self.waiting) >= SPILL_ROWS:
+            self.share_out()
+
+    def share_out(self) -> None:
+        """Put the waiting rows down, each with its bucket's."""
+        if not self.schemas:
+            raise VaultUsage("nothing_to_write", "There was no batch of rows to write.")
+        gathered, self.waiting = self.waiting, []
+        for shelf in self.plan.shelves if gathered else ():
+            table = pa.concat_tables([one.pop(shelf) for one in gathered]).combine_chunks()
+            numbers = bucket_numbers(self._units(table), self.plan.order_key, self.plan.buckets)
+            for bucket, rows in enumerate(bucket_rows(numbers, self.plan.buckets)):
+                if len(rows):
+                    self.spill.put(shelf, bucket, table.take(pa.array(rows)))
+
+    def write_shelf(self, shelf: str, data_key: bytes, inspect: Inspect, report: Callable[[], None]) -> None:
+        """Write the parts of a shelf, one bucket in memory at a time."""
+        (self.folder / shelf).mkdir(mode=0o700)
+        schema = self.schemas[shelf]
+        for bucket in range(self.plan.buckets):
+            rows = self.spill.take(shelf, bucket, schema, self.words)
+            part = rows.take(pa.array(stored_order(self._units(rows), self.plan.order_key)))
+            del rows
+            inspect(shelf, part)
+            self._write_part(shelf, f"part-{bucket:05d}", part, data_key)
+            report()
+        sync_folder(self.folder / shelf)
+        self.columns[shelf] = stored_columns(schema)
+
+    def manifest(self) -> Manifest:
+        """Give the manifest of what was written."""
+        return Manifest.model_validate(
+            {
+                "dataset": self.plan.dataset,
+                "version": self.plan.version,
+                "created": datetime.now(UTC).isoformat(),
+                "columns": self.columns,
+                "domains": {name: tuple(values) for name, values in self.plan.domains.items()},
+                "parts": tuple(self.parts),
+                "wrapped_keys": self.wrapped,
+                "policy_sha256": self.plan.policy_sha256,
+                "previous": self.plan.previous,
+            }
+        )
+
+    def _units(self, table: pa.Table) -> Units:
+        units: Units = table.column(self.plan.unit_column).to_numpy()
+        return units
+
+    def _write_part(self, shelf: str, name: str, table: pa.Table, data_key: bytes) -> None:
+        path = f"{shelf}/{name}.parquet"
+        place = Place(self.plan.dataset, self.plan.version, shelf, name)
+        written = write_encrypted(self.folder / path, table, place, data_key)
+        self.parts.append(
+            Part.model_validate(
+                {
+                    "path": path,
+                    "shelf": shelf,
+                    "rows": written.rows,
+                    "bytes": written.bytes,
+                    "sha256": written.sha256,
+                }
+            )
+        )
+
+
+def _check_plan(plan: Plan) -> None:
+    if not plan.shelves or not set(plan.shelves) <= set(SHELVES):
+        raise VaultUsage("shelf_unknown", f"The shelves are {', '.join(SHELVES)}; at least one is needed.")
+    if len(plan.order_key) != KEY_BYTES or not 1 <= plan.buckets <= MAX_BUCKETS:
+        raise VaultUsage(
+            "bucketing_malformed",
+            f"The order key has {KEY_BYTES} bytes and there are 1 to {MAX_BUCKETS} buckets.",
+        )
+
+
+def _check_batch(batch: Batch, plan: Plan) -> None:
+    if set(batch) != set(plan.shelves):
+        raise VaultUsage("shelf_unknown", f"A batch has a table for each of {', '.join(plan.shelves)}.")
+    for shelf, table in batch.items():
+        _check_unit_column(shelf, table, plan.unit_column)
+
+
+def _check_unit_column(shelf: str, table: pa.Table, unit_column: str) -> None:
+    if len(set(table.column_names)) != table.num_columns:
+        raise VaultUsage("column_twice", f"The {shelf} shelf has two columns of one name.", shelf=shelf)
+    if unit_column not in table.column_names:
+        raise VaultUsage("unit_column_missing", f"The {shelf} shelf has no unit column.", shelf=shelf)
+    column = table.column(unit_column)
+    if column.type != pa.uint64() or column.null_count:
+        raise VaultUsage(
+            "unit_column_malformed", f"The unit column of the {shelf} shelf must be uint64 without nulls."
+        )
+
+
+def _counter(progress: Progress | None, whole: int) -> Callable[[], None]:
+    done = 0
+
+    def report() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, whole)
+
+    return report
+
+
+@contextmanager
+def _new_folder(final: Path) -> Iterator[Path]:
+    """Give a folder to fill; rename it into place when the block ends well, remove it when it does not."""
+    if final.exists():
+        raise VaultRefused(
+            "version_exists",
+            f"{final.parent.name} {final.name} is there already; a version is never written twice.",
+            "Import as the next version.",
+        )
+    partial = final.with_name(f"{final.name}{PARTIAL}")
+    final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        partial.mkdir(mode=0o700)
+    except FileExistsError:
+        raise VaultRefused(
+            "version_being_written",
+            f"{partial.parent.name}/{partial.name} is there: another import runs, or one was interrupted.",
+            "Wait for it, or remove what an interrupted import left, then import again.",
+        ) from None
+    with _try_lock(partial):
+        try:
+            yield partial
+            sync_folder(partial)
+            partial.rename(final)
+        except BaseException as failure:
+            shutil.rmtree(partial, ignore_errors=True)
+            if isinstance(failure, OSError):
+                raise VaultDown(
+                    "shelf_not_written",
+                    f"{final.parent.name} {final.name} could not be written: {failure.strerror}.",
+                    "Look at the space left on the disk, then import again.",
+                ) from failure
+            raise
+        sync_folder(final.parent)
+
+
+@contextmanager
+def _try_lock(folder: Path) -> Iterator[bool]:
+    """Try to hold the lock of a folder; the kernel drops it if this process dies."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(handle)
