@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from anonymisation import mock
+from anonymisation.bounds import Table
+from enclave.agreements.policy import load_policy, to_table
 from enclave.agreements.rules import may_ask
 from enclave.agreements.words import Dataset
 from enclave.desks.people import PeopleDesk
@@ -32,6 +35,12 @@ class QuestionDesk(PeopleDesk):
     def ask(self, person: Person, project: str, question: Json) -> Json:
         """Give the answer, or the refusal of the first rule that says no."""
         return self.engine.call("POST", "/v1/ask", self._order(person, project, question))
+
+    def mock(self, person: Person, project: str, dataset: str, rows: int, seed: int) -> Json:
+        """Make rows up from what was declared, here: neither the engine nor a shelf is asked."""
+        table = self._declared(person, project, {"dataset": dataset})
+        made = mock.as_columns(mock.rows(table, rows, seed))
+        return {"dataset": table.dataset, "version": table.version, "columns": made}
 
     def running(self, person: Person, project: str) -> Sequence[Json]:
         """List the person's questions that have no answer yet."""
@@ -64,6 +73,10 @@ class QuestionDesk(PeopleDesk):
             self._record_refusal(visitor, project, dataset, refusal)
             raise
         return asked.model_dump()
+
+    def _declared(self, person: Person, project: str, question: Mapping[str, Any]) -> Table:
+        """Give what was declared about a dataset this person may ask about today."""
+        return to_table(load_policy(self._order(person, project, question)["policy_yaml"]))
 
     def _record_refusal(self, visitor: Visitor, project: str, dataset: str, refusal: EnclaveError) -> None:
         self.recorder.single(

@@ -3,10 +3,11 @@
 from dataclasses import asdict
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
+from anonymisation.mock import MOST_ROWS
 from enclave import messages
 from enclave.web import uploads
 from enclave.web.asker import Asker, Identify
@@ -63,6 +64,18 @@ def me(house: TheHouse, who: Asking) -> Json:
 def datasets(house: TheHouse, who: Asking) -> Json:
     """List what may be questioned."""
     return {"datasets": list(house.datasets(who.person, who.project))}
+
+
+@routes.get("/datasets/{dataset}/mock")
+def mock(
+    house: TheHouse,
+    who: Asking,
+    dataset: str,
+    rows: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 1000,
+    seed: Annotated[int, Query(ge=0, lt=2**32)] = 0,
+) -> Json:
+    """Make rows up from what was declared, to try things on: free, no data is read."""
+    return house.mock(who.person, who.project, dataset, rows, seed)
 
 
 @routes.post("/price")

@@ -277,6 +277,10 @@ class Questions(Protocol):
         """Give an Answer v1. Raises Refused when a budget cannot pay."""
         ...
 
+    def mock(self, person: Person, project: str, dataset: str, rows: int, seed: int) -> Json:
+        """Make rows up from what was declared: dataset, version, columns{name: [values]}. Reads no data, costs nothing."""
+        ...
+
     def running(self, person: Person, project: str) -> Sequence[Json]:
         """List the person's questions that have no answer yet: question_sha256, dataset, state, done, of."""
         ...

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .door import call
 from .errors import EnclaveError, closest
 from .expression import Column, Description
 from .language import say
+from .mock import mock_frame
 from .question import Selection, Steps
 from .show import table, table_text
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class Dataset(Selection):
@@ -54,6 +58,14 @@ class Dataset(Selection):
         return list(self._columns)
 
     columns = column_names
+
+    def mock(self, rows: int = 1000, seed: int = 0) -> pl.DataFrame:
+        """Give made-up rows with this table's columns, domains and bounds, to write code against: free, no data is read.
+
+        `_unit` is the made-up privacy unit. The values say nothing about anybody; the same seed gives the same rows.
+        """
+        told = call("GET", f"datasets/{self.name}/mock?rows={rows}&seed={seed}")
+        return mock_frame(told["columns"], [column.description for column in self._columns.values()])
 
     def described(self, name: str) -> Column | None:
         """Give a declared column, or None for one that was computed."""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
+from anonymisation import mock
+from anonymisation.bounds import Column, Table
 from enclave.errors import NotAuthenticated, NotFound, Refused
 from enclave.people import Person, Role
 from enclave.web.needs import (
@@ -235,6 +237,14 @@ class HouseForTests:
                 scope="project",
             )
         return ANSWER | {"replayed": len(self.asked) > 1}
+
+    def mock(self, person: Person, project: str, dataset: str, rows: int, seed: int) -> Json:
+        columns = tuple(
+            Column(one["name"], one["kind"], one["domain"], one["low"], one["high"], one["digits"])
+            for one in COLUMNS
+        )
+        table = Table(dataset, 1, "normandie", "patient", "nir", columns, 20, 5)
+        return {"dataset": dataset, "version": 1, "columns": mock.as_columns(mock.rows(table, rows, seed))}
 
     def running(self, person: Person, project: str) -> Sequence[Json]:
         return self.now_running
