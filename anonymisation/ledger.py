@@ -85,6 +85,16 @@ class Entry:
     released: str | None
 
 
+@dataclass(frozen=True)
+class CapSet:
+    """A cap as it was set one day; the newest of a scope and owner holds. `own` is empty for the population's."""
+
+    scope: Scope
+    own: str
+    rho_micro: int
+    at: str
+
+
 class Ledger:
     """The one door to the ledger's database."""
 
@@ -193,6 +203,21 @@ class Ledger:
         """Give a project's charges, oldest first."""
         with reading(self._engine) as connection:
             return _entries(connection, project=project)
+
+    def charges(self, population: str) -> list[Entry]:
+        """Give every project's charges on a population, oldest first."""
+        with reading(self._engine) as connection:
+            return _entries(connection, population=population)
+
+    def caps(self, population: str) -> list[CapSet]:
+        """Give every cap ever set on a population and its shares, oldest first."""
+        query = (
+            select(CAP.c.scope, CAP.c.own, CAP.c.rho_micro, CAP.c.at)
+            .where(CAP.c.population == population)
+            .order_by(CAP.c.id)
+        )
+        with reading(self._engine) as connection:
+            return [CapSet(*row) for row in connection.execute(query)]
 
 
 # --- rules --------------------------------------------------------------------------------------------------------------

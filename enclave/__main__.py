@@ -9,6 +9,7 @@ import typer
 
 from enclave.commands import house_commands, people_commands, question_commands
 from enclave.commands.audit_commands import audit
+from enclave.commands.budget_commands import budget
 from enclave.commands.console import ERRORS, tell_error
 from enclave.commands.dataset_commands import dataset
 from enclave.commands.release_commands import release
@@ -27,11 +28,11 @@ for command in (
     house_commands.doctor,
     question_commands.ask,
     question_commands.price,
-    question_commands.budget,
 ):
     app.command()(command)
 for name in ("person", "partner", "project", "agreement"):
     app.add_typer(getattr(people_commands, name), name=name)
+app.add_typer(budget, name="budget")
 app.add_typer(dataset, name="dataset")
 app.add_typer(release, name="release")
 app.add_typer(audit, name="audit")

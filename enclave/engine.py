@@ -51,6 +51,17 @@ def application(desk: Desk) -> Starlette:
         await run_in_threadpool(desk.declare_population, body["population"], body["cap"], actor)
         return JSONResponse({})
 
+    async def told_population(request: Request) -> JSONResponse:
+        return JSONResponse(await run_in_threadpool(desk.population, request.path_params["population"]))
+
+    async def caps(request: Request) -> JSONResponse:
+        cap = await request.json()
+        actor = Actor(**cap.pop("actor"))
+        await run_in_threadpool(
+            desk.set_cap, cap["scope"], cap["population"], cap["own"], cap["rho_micro"], actor
+        )
+        return JSONResponse({})
+
     routes = [
         Route("/v1/health", health),
         Route("/v1/catalogue", answering(desk.catalogue), methods=["POST"]),
@@ -60,6 +71,8 @@ def application(desk: Desk) -> Starlette:
         Route("/v1/running", running, methods=["POST"]),
         Route("/v1/left", answering(desk.left), methods=["POST"]),
         Route("/v1/population", population, methods=["POST"]),
+        Route("/v1/populations/{population}", told_population),
+        Route("/v1/caps", caps, methods=["POST"]),
     ]
     told = dict.fromkeys((EnclaveError, AnonymisationError, VaultError), _refused)
     return Starlette(routes=routes, exception_handlers=told)  # type: ignore[arg-type]  # starlette types handlers by Exception

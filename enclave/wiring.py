@@ -13,9 +13,11 @@ from enclave.accounts.store import AccountStore
 from enclave.agreements.store import AgreementStore
 from enclave.errors import ComponentDown, Refused
 from enclave.house import open_house
+from enclave.journeys.caps import NewCap
 from enclave.journeys.intake import IntakeTools
 from enclave.journeys.question import Desk
 from enclave.local_http import LocalService
+from enclave.people import Role
 from enclave.recorder_client import RecorderClient
 from enclave.recording import Denials, Visitor
 from enclave.release.folder import ReleaseFolder
@@ -120,7 +122,7 @@ def engine_desk(settings: Settings) -> Desk:
 
 
 class EngineCaps:
-    """The caps, declared through the engine: nobody else writes the ledger."""
+    """The caps, declared and set through the engine: nobody else writes the ledger."""
 
     def __init__(self, settings: Settings) -> None:
         self._engine = LocalService("engine", settings.socket("engine"), ENGINE_SECONDS)
@@ -130,6 +132,15 @@ class EngineCaps:
         actor = vars(visitor.acting_as(*visitor.person.roles))
         body: dict[str, Any] = {"population": population, "cap": cap_rho_micro, "actor": actor}
         self._engine.call("POST", "/v1/population", body)
+
+    def population(self, population: str) -> dict[str, Any]:
+        """Give a population's caps and charges."""
+        return self._engine.call("GET", f"/v1/populations/{population}")
+
+    def set_cap(self, cap: NewCap, visitor: Visitor) -> None:
+        """Set a cap; the engine records the change before it makes it."""
+        actor = vars(visitor.acting_as(Role.SENIOR_STEWARD, Role.STEWARD))
+        self._engine.call("POST", "/v1/caps", {**vars(cap), "actor": actor})
 
 
 def intake_tools(settings: Settings, stores: Stores) -> IntakeTools:

@@ -1,4 +1,4 @@
-"""`enclave ask | price | budget`: the notebook's way of asking, for scripts."""
+"""`enclave ask | price`: the notebook's way of asking, for scripts."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -53,15 +53,6 @@ def price(
     show(told, lines, as_json=as_json)
 
 
-def budget(project: Project, by: As, password_file: PasswordFile = None, *, as_json: Json = False) -> None:
-    """Say what is left of each cap.
-
-    Example: enclave budget --project cardio --as researcher-a
-    """
-    told = Api(by, project, password_file).call("GET", "/budget")
-    show(told, _told_budget(told), as_json=as_json)
-
-
 def _question(file: Path) -> dict[str, Any]:
     content = file.read_bytes()
     if len(content) > QUESTION_BYTES_MAX:
@@ -102,17 +93,3 @@ def _cell(cell: dict[str, Any]) -> str:
 
 def _rho(micro: int | None) -> str:
     return "-" if micro is None else f"{micro / MICRO:.6f}"
-
-
-def _told_budget(told: dict[str, Any]) -> list[str]:
-    lines = []
-    for sheet in told["populations"]:
-        for scope in ("population", "project", "person"):
-            share = sheet[scope]
-            lines.append(
-                f"{scope:<12} {_rho(share['left_rho_micro'])} of {_rho(share['cap_rho_micro'])} rho left"
-            )
-        lines += [
-            f"  not covered by this loss: {one['kind']} {escape(one['what'])}" for one in sheet["outside"]
-        ]
-    return lines or ["No dataset may be asked in this project."]

@@ -177,6 +177,24 @@ class Desk:
         if self.ledger.left(population, "", "").population.cap is None:
             self._set_cap("population", population, None, cap, actor)
 
+    def set_cap(self, scope: Scope, population: str, own: str, cap: int, actor: Actor) -> None:
+        """Set a cap that a steward decided on; what was spent stays spent."""
+        self._set_cap(scope, population, own or None, cap, actor)
+
+    def population(self, population: str) -> dict[str, Any]:
+        """Tell a population's cap, every cap ever set on it, and every project's charges."""
+        own = self.ledger.left(population, "", "").population
+        return {
+            "population": population,
+            "cap": own.cap,
+            "spent": own.spent,
+            "caps": [vars(one) for one in self.ledger.caps(population)],
+            "charges": [
+                {"at": one.reserved, "answered": one.released is not None, **vars(one.reservation.charge)}
+                for one in self.ledger.charges(population)
+            ],
+        }
+
     def left(self, asked: Order) -> dict[str, Any]:
         """Tell what is left of the three caps, and what this project spent on what."""
         _, table = self._described(asked)

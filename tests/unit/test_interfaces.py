@@ -145,6 +145,9 @@ def commands(app: Any) -> dict[str, Any]:
     """Give the commands of a typer application by name, groups as `group command`."""
     own = {one.name or one.callback.__name__.replace("_", "-"): one for one in app.registered_commands}
     for group in app.registered_groups:
+        callback = group.typer_instance.registered_callback
+        if callback is not None and group.typer_instance.info.invoke_without_command is True:
+            own[group.name] = callback
         own |= {f"{group.name} {name}": one for name, one in commands(group.typer_instance).items()}
     return own
 

@@ -354,3 +354,22 @@ def test_a_ledger_that_fails_in_the_middle_is_down(tmp_path: Path, ledger: Ledge
 def test_an_error_other_than_a_lock_is_not_waited_for(ledger: Ledger) -> None:
     with pytest.raises(LedgerDown), ledger_file.writing(ledger._engine) as connection:
         ledger_file._locked(connection)
+
+
+def test_a_population_shows_every_projects_charges_and_every_cap_ever_set(ledger: Ledger) -> None:
+    ledger.set_cap("project", "patients/asthma", 700, caps("project:asthma"))
+    ledger.set_cap("project", "patients/heart", 100, caps("project:heart"))
+    pay(ledger, charge("e1", 20))
+    pay(ledger, charge("e2", 30, project="heart", person="researcher-b"))
+    told = [
+        (one.reservation.charge.project, one.reservation.charge.rho_micro)
+        for one in ledger.charges("patients")
+    ]
+    assert told == [("asthma", 20), ("heart", 30)]
+    assert [(one.scope, one.own, one.rho_micro) for one in ledger.caps("patients")] == [
+        ("population", "", 1_000),
+        ("project", "asthma", 800),
+        ("project", "asthma", 700),
+        ("project", "heart", 100),
+    ]
+    assert ledger.charges("others") == ledger.caps("others") == []

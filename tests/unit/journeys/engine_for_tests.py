@@ -14,7 +14,7 @@ from enclave.recording import Actor, EventObject
 from tests.unit.journeys.recorder_for_tests import RecorderForTests
 from vault.keyring import create_keyring, open_keyring
 from vault.keys import Rights
-from vault.shelf import write_version
+from vault.version import write_version
 
 PASSPHRASE = b"several words nobody guesses"
 UNITS, STAYS = 400, 1_000
