@@ -33,15 +33,25 @@ from vault.keys import (
     UNWRAP_ACTS,
     WRAP_ACTS,
     Rights,
+    check_context,
+    check_name,
+    check_right,
     object_of,
 )
 from vault.receipt import Receipt, check_receipt
-from vault.sealed_file import KEY_BYTES, NONCE_BYTES, SealedFile, create_sealed_file, open_sealed_file
+from vault.sealed_file import (
+    KEY_BYTES,
+    NONCE_BYTES,
+    SealedFile,
+    change_passphrase,
+    create_sealed_file,
+    open_sealed_file,
+)
 
 WRAP_PREFIX: Final = "enclave1"
 WRAPPED: Final = re.compile(rf"{WRAP_PREFIX}:([a-z]+):([1-9][0-9]{{0,5}}):([A-Za-z0-9+/]+={{0,2}})")
-CONTEXT: Final = re.compile(r"[a-z]+:[a-z0-9-]{1,64}(\|[a-z0-9.-]{1,64}){0,4}")
 MIN_PASSPHRASE: Final = 12
+RETIRED: Final = ""  # in the place of a purpose key that was removed: versions keep their numbers
 
 
 class _Keys(TypedDict):
@@ -56,13 +66,7 @@ class _Keys(TypedDict):
 
 def create_keyring(path: Path, passphrase: bytes) -> None:
     """Make a keyring with fresh keys for every purpose; the passphrase must be at least 12 bytes."""
-    if len(passphrase) < MIN_PASSPHRASE:
-        raise VaultUsage(
-            "keyring_passphrase_short",
-            f"The passphrase is shorter than {MIN_PASSPHRASE} bytes.",
-            "Choose several words.",
-            least=MIN_PASSPHRASE,
-        )
+    _check_length(passphrase)
     keys = _Keys(
         purposes={purpose: [_fresh()] for purpose in PURPOSES},
         contexts={},
@@ -73,9 +77,25 @@ def create_keyring(path: Path, passphrase: bytes) -> None:
     create_sealed_file(path, passphrase, orjson.dumps(keys))
 
 
+def change_keyring_passphrase(path: Path, old: bytes, new: bytes) -> None:
+    """Seal the keyring under another passphrase; processes that hold it open have to be started again."""
+    _check_length(new)
+    change_passphrase(path, old, new)
+
+
 def open_keyring(path: Path, passphrase: bytes, rights: Rights) -> "LocalKeyring":
     """Open the keyring for one process; what its rights do not name is refused."""
     return LocalKeyring(open_sealed_file(path, passphrase), rights)
+
+
+def _check_length(passphrase: bytes) -> None:
+    if len(passphrase) < MIN_PASSPHRASE:
+        raise VaultUsage(
+            "keyring_passphrase_short",
+            f"The passphrase is shorter than {MIN_PASSPHRASE} bytes.",
+            "Choose several words.",
+            least=MIN_PASSPHRASE,
+        )
 
 
 class LocalKeyring:
@@ -88,7 +108,7 @@ class LocalKeyring:
     def new_data_key(self, purpose: str, context: str, receipt: Receipt) -> tuple[bytes, str]:
         """Make a data key; the context gets its own key the first time, and none once it is shredded."""
         self._may(purpose in self._rights.value.wrap, "wrap", purpose)
-        _check_context(context)
+        check_context(context)
         check_receipt(receipt, WRAP_ACTS, object_of(context))
         self._change(lambda keys: _with_context(keys, purpose, context))
         data_key = os.urandom(KEY_BYTES)
@@ -97,34 +117,37 @@ class LocalKeyring:
     def unwrap(self, purpose: str, wrapped: str, context: str, receipt: Receipt) -> bytes:
         """Give the data key back, or raise: no right, no receipt, shredded, or not wrapped for this context."""
         self._may(purpose in self._rights.value.unwrap, "unwrap", purpose)
-        _check_context(context)
+        check_context(context)
         check_receipt(receipt, UNWRAP_ACTS, object_of(context))
         return _unwrap(self._keys(), purpose, context, wrapped)
 
     def rewrap(self, purpose: str, wrapped: str, context: str, receipt: Receipt) -> str:
         """Wrap the same data key under the newest purpose key; the key itself is not handed out."""
         self._may(self._rights.value.operate, "rewrap", purpose)
-        _check_context(context)
+        check_context(context)
         check_receipt(receipt, ROTATE_ACTS, object_of(context))
         keys = self._keys()
         return _wrap(keys, purpose, context, _unwrap(keys, purpose, context, wrapped))
 
-    def rotate(self, purpose: str, receipt: Receipt) -> int:
-        """Start a new version of a purpose key ("key:<purpose>" in the receipt) and give its number.
-
-        Older versions stay until everything is rewrapped: removing one would shred what still needs it.
-        """
+    def rotate(self, purpose: str, receipt: Receipt) -> None:
+        """Start a new version of a purpose key; older versions stay until everything is rewrapped."""
         self._may(self._rights.value.operate, "rotate", purpose)
-        _check_name(purpose, PURPOSES)
+        check_name(purpose, PURPOSES)
         check_receipt(receipt, ROTATE_ACTS, f"key:{purpose}")
         self._change(lambda keys: keys["purposes"][purpose].append(_fresh()))
-        return len(self._keys()["purposes"][purpose])
+
+    def retire(self, purpose: str, receipt: Receipt) -> None:
+        """Remove every version of a purpose key but the newest; doing it twice changes nothing."""
+        self._may(self._rights.value.operate, "retire", purpose)
+        check_name(purpose, PURPOSES)
+        check_receipt(receipt, ROTATE_ACTS, f"key:{purpose}")
+        self._change(lambda keys: _newest_only(keys, purpose))
 
     def shred(self, purpose: str, context: str, receipt: Receipt) -> None:
         """Destroy the context's key and leave a tombstone; doing it twice changes nothing."""
         self._may(self._rights.value.operate, "shred", purpose)
-        _check_name(purpose, PURPOSES)
-        _check_context(context)
+        check_name(purpose, PURPOSES)
+        check_context(context)
         check_receipt(receipt, SHRED_ACTS, object_of(context))
         self._change(lambda keys: _without_context(keys, purpose, context))
 
@@ -140,7 +163,7 @@ class LocalKeyring:
 
     def public_key(self, name: str) -> bytes:
         """Give the 32-byte public key of a signing name; everybody may have it."""
-        _check_name(name, SIGN_NAMES)
+        check_name(name, SIGN_NAMES)
         return self._signer(name).public_key().public_bytes_raw()
 
     def _signer(self, name: str) -> Ed25519PrivateKey:
@@ -158,16 +181,7 @@ class LocalKeyring:
         self._file.change(edited)
 
     def _may(self, granted: bool, verb: str, name: str) -> None:  # noqa: FBT001 - reads as one sentence at each call
-        if not granted:
-            holder = self._rights.name.lower()
-            raise VaultRefused(
-                "key_right_missing",
-                f"The {holder} process may not {verb} with the key {name!r}.",
-                "Ask the process that has this right.",
-                process=holder,
-                verb=verb,
-                key=name,
-            )
+        check_right(self._rights, granted, verb, name)
 
 
 def _with_context(keys: _Keys, purpose: str, context: str) -> None:
@@ -180,6 +194,11 @@ def _without_context(keys: _Keys, purpose: str, context: str) -> None:
     name = _context_name(purpose, context)
     keys["contexts"].pop(name, None)
     keys["shredded"].setdefault(name, datetime.now(UTC).isoformat())
+
+
+def _newest_only(keys: _Keys, purpose: str) -> None:
+    versions = keys["purposes"][purpose]
+    versions[:-1] = [RETIRED] * (len(versions) - 1)
 
 
 def _wrap(keys: _Keys, purpose: str, context: str, data_key: bytes) -> str:
@@ -229,6 +248,13 @@ def _box(keys: _Keys, purpose: str, context: str, version: int) -> AESGCM:
             "Check that the data and the keyring belong together.",
             context=context,
         )
+    if keys["purposes"][purpose][version - 1] == RETIRED:
+        raise VaultRefused(
+            "wrapped_key_retired",
+            f"The version {version} of the {purpose} key was retired after a rotation; this key was wrapped before.",
+            "Use the newest manifest of the dataset.",
+            context=context,
+        )
     purpose_key = _bytes(keys["purposes"][purpose][version - 1])
     info = f"{WRAP_PREFIX}|{name}|{version}".encode()
     return AESGCM(HKDF(SHA256(), KEY_BYTES, _bytes(keys["contexts"][name]), info).derive(purpose_key))
@@ -242,20 +268,6 @@ def _check_not_shredded(keys: _Keys, name: str) -> None:
             "Ask the partner for the data again if it is still needed.",
             context=name,
         )
-
-
-def _check_context(context: str) -> None:
-    if CONTEXT.fullmatch(context) is None:
-        raise VaultUsage(
-            "key_context_malformed",
-            "A key context reads kind:id, then up to four parts after a bar.",
-            "Give a context such as dataset:sejours|1|research.",
-        )
-
-
-def _check_name(name: str, names: tuple[str, ...]) -> None:
-    if name not in names:
-        raise VaultUsage("key_name_unknown", f"There is no key {name!r}.", f"Use one of {', '.join(names)}.")
 
 
 def _context_name(purpose: str, context: str) -> str:

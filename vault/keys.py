@@ -1,14 +1,17 @@
 """What a key service must do, which purposes it keeps apart, and which process may ask it for what."""
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
+from vault.errors import VaultRefused, VaultUsage
 from vault.receipt import Receipt
 
 PURPOSES: Final = ("research", "identity", "text", "answers", "quarantine")
 MAC_NAMES: Final = ("unit", "order", "pseudonym", "release")
 SIGN_NAMES: Final = ("manifest", "package")
+CONTEXT: Final = re.compile(r"[a-z]+:[a-z0-9-]{1,64}(\|[a-z0-9.-]{1,64}){0,4}")
 
 WRAP_ACTS: Final = frozenset({"key.create", "data.import", "data.query"})
 UNWRAP_ACTS: Final = frozenset({"key.unwrap", "data.query"})
@@ -68,6 +71,14 @@ class KeyService(Protocol):
         """Wrap the same data key under the newest version of the purpose key, without showing it."""
         ...
 
+    def rotate(self, purpose: str, receipt: Receipt) -> None:
+        """Start a new version of a purpose's keys ("key:<purpose>" in the receipt); older ones still open."""
+        ...
+
+    def retire(self, purpose: str, receipt: Receipt) -> None:
+        """Destroy every version of a purpose's keys but the newest: what was not rewrapped is lost for ever."""
+        ...
+
     def shred(self, purpose: str, context: str, receipt: Receipt) -> None:
         """Destroy what opens this context; from then on unwrapping it is refused for ever."""
         ...
@@ -88,3 +99,33 @@ class KeyService(Protocol):
 def object_of(context: str) -> str:
     """Give the object name a context begins with: what the receipt must name."""
     return context.partition("|")[0]
+
+
+def check_right(rights: Rights, granted: bool, verb: str, name: str) -> None:  # noqa: FBT001 - one sentence at each call
+    """Refuse what the process of these rights may not do with a key."""
+    if not granted:
+        holder = rights.name.lower()
+        raise VaultRefused(
+            "key_right_missing",
+            f"The {holder} process may not {verb} with the key {name!r}.",
+            "Ask the process that has this right.",
+            process=holder,
+            verb=verb,
+            key=name,
+        )
+
+
+def check_context(context: str) -> None:
+    """Refuse a context that names no object."""
+    if CONTEXT.fullmatch(context) is None:
+        raise VaultUsage(
+            "key_context_malformed",
+            "A key context reads kind:id, then up to four parts after a bar.",
+            "Give a context such as dataset:sejours|1|research.",
+        )
+
+
+def check_name(name: str, names: tuple[str, ...]) -> None:
+    """Refuse a key name there is none of."""
+    if name not in names:
+        raise VaultUsage("key_name_unknown", f"There is no key {name!r}.", f"Use one of {', '.join(names)}.")

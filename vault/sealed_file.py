@@ -62,9 +62,18 @@ class SealedFile:
         with self._mutex:
             mark = _mark(self._path)
             if mark != self._seen:
-                self._content = _unseal(_parse(self._path), self._locks)
+                self._content = self._opened(_parse(self._path))
                 self._seen = mark
             return self._content
+
+    def _opened(self, fields: dict[str, bytes]) -> bytes:
+        if fields["salt"] != self._locks.salt:
+            raise VaultRefused(
+                "keyring_passphrase_changed",
+                f"{self._path.name} was sealed under another passphrase since this process opened it.",
+                "Put the new passphrase in place and start the enclave again.",
+            )
+        return _unseal(fields, self._locks)
 
     def change(self, edit: Callable[[bytes], bytes]) -> None:
         """Replace the content by `edit` of the newest one, alone among all processes; durable on return."""
@@ -90,6 +99,23 @@ def create_sealed_file(path: Path, passphrase: bytes, content: bytes) -> None:
 def open_sealed_file(path: Path, passphrase: bytes) -> SealedFile:
     """Open a sealed file; raises when it is missing, readable by others, damaged, or the passphrase is wrong."""
     _check_private(path)
+    opened = SealedFile(path, _unlocked(path, passphrase))
+    opened.read()
+    return opened
+
+
+def change_passphrase(path: Path, old: bytes, new: bytes) -> None:
+    """Seal the same content under another passphrase and a fresh salt; durable on return.
+
+    Copies made before still open with the old passphrase.
+    """
+    _check_private(path)
+    with _alone(path):
+        content = _unseal(_parse(path), _unlocked(path, old))
+        _write_whole(path, _seal(content, _derive(new, os.urandom(SALT_BYTES))))
+
+
+def _unlocked(path: Path, passphrase: bytes) -> _Locks:
     fields = _parse(path)
     locks = _derive(passphrase, fields["salt"])
     if not hmac.compare_digest(locks.check, fields["check"]):
@@ -98,9 +124,7 @@ def open_sealed_file(path: Path, passphrase: bytes) -> SealedFile:
             f"The passphrase does not open {path.name}.",
             "Give the passphrase the file was created with.",
         )
-    opened = SealedFile(path, locks)
-    opened.read()
-    return opened
+    return locks
 
 
 def _derive(passphrase: bytes, salt: bytes) -> _Locks:

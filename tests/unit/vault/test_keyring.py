@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.unit.vault.helpers import PASSPHRASE, Keyrings, receipt
 from vault.errors import VaultDamaged, VaultRefused, VaultUsage
-from vault.keyring import open_keyring
+from vault.keyring import change_keyring_passphrase, open_keyring
 from vault.keys import PURPOSES, Rights
 
 CONTEXT = "dataset:sejours|1|research"
@@ -113,17 +113,54 @@ def test_only_the_operator_rewraps_rotates_and_shreds(own: Keyrings, process: st
     keys = getattr(own, process)
     assert not _allowed(lambda: keys.rewrap("research", "", CONTEXT, ROTATE))
     assert not _allowed(lambda: keys.rotate("research", ROTATE))
+    assert not _allowed(lambda: keys.retire("research", ROTATE))
     assert not _allowed(lambda: keys.shred("research", CONTEXT, SHRED))
 
 
 def test_after_a_rotation_old_keys_open_and_rewrapped_ones_are_of_the_new_version(own: Keyrings) -> None:
     key, old = own.intake.new_data_key("research", CONTEXT, IMPORT)
-    assert own.operator.rotate("research", ROTATE) == 2
+    own.operator.rotate("research", ROTATE)
     new = own.operator.rewrap("research", old, CONTEXT, ROTATE)
     assert (old.split(":")[2], new.split(":")[2]) == ("1", "2")
     assert own.engine.unwrap("research", old, CONTEXT, QUERY) == key
     assert own.engine.unwrap("research", new, CONTEXT, QUERY) == key
     assert own.intake.new_data_key("research", CONTEXT, IMPORT)[1].split(":")[2] == "2"
+
+
+def test_after_retiring_only_what_was_rewrapped_opens(own: Keyrings) -> None:
+    key, old = own.intake.new_data_key("research", CONTEXT, IMPORT)
+    before = own.intake._keys()["purposes"]["research"][0]
+    own.operator.rotate("research", ROTATE)
+    new = own.operator.rewrap("research", old, CONTEXT, ROTATE)
+    own.operator.retire("research", ROTATE)
+    own.operator.retire("research", ROTATE)
+    assert own.engine.unwrap("research", new, CONTEXT, QUERY) == key
+    with pytest.raises(VaultRefused) as caught:
+        own.engine.unwrap("research", old, CONTEXT, QUERY)
+    assert caught.value.code == "wrapped_key_retired"
+    assert before.encode() not in own.intake._file.read()
+
+
+def test_under_a_new_passphrase_the_same_keys_open_and_the_old_one_does_not(own: Keyrings) -> None:
+    key, wrapped = own.intake.new_data_key("research", CONTEXT, IMPORT)
+    new = b"other words nobody guesses"
+    change_keyring_passphrase(own.path, PASSPHRASE, new)
+    assert open_keyring(own.path, new, Rights.ENGINE).unwrap("research", wrapped, CONTEXT, QUERY) == key
+    for act, code in (
+        (lambda: open_keyring(own.path, PASSPHRASE, Rights.ENGINE), "keyring_passphrase_wrong"),
+        (lambda: own.engine.unwrap("research", wrapped, CONTEXT, QUERY), "keyring_passphrase_changed"),
+        (lambda: change_keyring_passphrase(own.path, PASSPHRASE, new), "keyring_passphrase_wrong"),
+    ):
+        with pytest.raises(VaultRefused) as caught:
+            act()
+        assert caught.value.code == code
+
+
+def test_a_passphrase_too_short_changes_nothing(own: Keyrings) -> None:
+    before = own.path.read_bytes()
+    with pytest.raises(VaultUsage):
+        change_keyring_passphrase(own.path, PASSPHRASE, b"short")
+    assert own.path.read_bytes() == before
 
 
 def test_a_shredded_context_opens_for_nobody_again(own: Keyrings) -> None:
@@ -171,6 +208,7 @@ def test_no_key_moves_without_the_receipt_of_this_act_on_this_object(shared: Key
         lambda: shared.engine.unwrap("research", wrapped, CONTEXT, wrong),
         lambda: shared.operator.rewrap("research", wrapped, CONTEXT, wrong),
         lambda: shared.operator.rotate("research", wrong),
+        lambda: shared.operator.retire("research", wrong),
         lambda: shared.operator.shred("research", CONTEXT, wrong),
     ]
     for act in acts:
