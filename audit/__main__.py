@@ -1,19 +1,24 @@
-"""The command line of the trail: serve, verify, export, proof, keygen."""
+"""The command line of the trail: serve, verify, export, proof, keygen, witness, confirm."""
 
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
 
-from audit.checkpoint import create_key, load_signer, read_vkey
+from audit.checkpoint import COSIGNATURE, create_key, load_signer, read_vkey
+from audit.confirm import Confirmation, read_partner
+from audit.confirm import confirm as confirm_trail
+from audit.confirmations import Trusted
 from audit.errors import EXIT_CODE, AuditError, BadInput
 from audit.export import export as export_trail
 from audit.proof import check_proof
-from audit.verify import Report
+from audit.report import Report
+from audit.timestamp import read_roots
 from audit.verify import verify as verify_trail
 
 app = typer.Typer(
@@ -81,12 +86,23 @@ def verify(
     since: Annotated[
         Path | None, typer.Option(help="A checkpoint you kept; the trail must continue it.")
     ] = None,
+    witness_key: Annotated[
+        list[str] | None, typer.Option(help="A witness's key, or a file with it; may be given several times.")
+    ] = None,
+    quorum: Annotated[
+        int | None, typer.Option(help="How many witnesses must agree; all, if not said.")
+    ] = None,
+    stamp_root: Annotated[
+        Path | None, typer.Option(help="PEM certificates that the time stamps must lead to.")
+    ] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Verify a trail offline: 0 whole and complete, 1 whole with anomalies, 5 tampered."""
     with _telling():
-        report = verify_trail(directory, _key_text(vkey), None if since is None else _text(since))
+        trusted = _trusted(witness_key or [], quorum, stamp_root)
+        kept = None if since is None else _text(since)
+        report = verify_trail(directory, _key_text(vkey), kept, trusted)
     _print(report.as_json(), _report_text(report), as_json=as_json)
     raise typer.Exit(report.exit_code)
 
@@ -123,6 +139,82 @@ def proof(
         f"Entry {proven.index} of {proven.checkpoint.size} in {proven.checkpoint.origin}:\n{event}",
         as_json=as_json,
     )
+
+
+@app.command(
+    epilog="Example: python -m audit witness --dir seen --name witness.partner.example/w1 --key-file w1.pem "
+    "--passphrase-file w1.pass --log-key trail.vkey"
+)
+def witness(
+    directory: Annotated[Path, typer.Option("--dir", help="Where it keeps what it has seen.")],
+    name: Annotated[str, typer.Option(help="The witness's name, such as witness.partner.example/w1.")],
+    key_file: Annotated[Path, typer.Option(help="The witness's own Ed25519 key; made on the first start.")],
+    passphrase_file: PassphraseOption,
+    log_key: Annotated[list[str], typer.Option(help="A log's verifier key, or a file with it.")],
+    host: Annotated[str, typer.Option(help="The address to answer on; TLS is for a proxy.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to answer on.")] = 8890,
+) -> None:
+    """Run a witness, on a machine of somebody else: it cosigns what continues what it has seen."""
+    from audit.witness import Witness
+    from audit.witness import serve as serve_witness
+
+    with _telling():
+        passphrase = _passphrase(passphrase_file)
+        logs = [read_vkey(_key_text(each) or "") for each in log_key]
+        if not key_file.exists():
+            create_key(key_file, passphrase)
+        with closing(Witness(directory, load_signer(key_file, passphrase, name), logs)) as opened:
+            sys.stdout.write(f"{opened.key.vkey()}\n")
+            sys.stdout.flush()
+            serve_witness(opened, host, port)
+
+
+@app.command(
+    epilog="Example: python -m audit confirm trail --witness 'VKEY https://witness.partner.example' "
+    "--stamp https://tsa.example/tsr"
+)
+def confirm(
+    directory: Annotated[Path, typer.Argument(help="The trail's folder; its recorder may be running.")],
+    witness: Annotated[  # the option's own word; the command of that name is another thing
+        list[str] | None, typer.Option(help="`VKEY URL` of a witness; may be given several times.")
+    ] = None,
+    stamp: Annotated[str | None, typer.Option(help="Address of an RFC 3161 time-stamping authority.")] = None,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Go on for ever, with so many seconds between.")
+    ] = None,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """Have the checkpoint confirmed: 0 by all, 4 when somebody did not answer, 5 when a witness saw another log."""
+    with _telling():
+        partners = [read_partner(each) for each in witness or []]
+        while True:
+            done = confirm_trail(directory, partners, stamp)
+            _print(_told(done), _confirmation_text(done), as_json=as_json)
+            sys.stdout.flush()
+            if every is None:
+                break
+            time.sleep(every)
+    if done.refusals:
+        _fail(done.refusals[0])
+
+
+def _told(done: Confirmation) -> dict[str, Any]:
+    refusals = [each.as_json()["error"] for each in done.refusals]
+    return {"size": done.size, "witnesses": done.witnesses, "stamped": done.stamped, "refusals": refusals}
+
+
+def _confirmation_text(done: Confirmation) -> str:
+    by = ", ".join(done.witnesses) or "no witness"
+    stamped = " and a time stamp" if done.stamped else ""
+    return "\n".join(
+        [f"{done.size} entries: {by}{stamped}", *(f"    {each.message}" for each in done.refusals)]
+    )
+
+
+def _trusted(keys: list[str], quorum: int | None, roots: Path | None) -> Trusted:
+    witnesses = tuple(read_vkey(_key_text(each) or "", COSIGNATURE) for each in keys)
+    return Trusted(witnesses, quorum, () if roots is None else read_roots(_text(roots).encode()))
 
 
 def _key_text(vkey: str | None) -> str | None:

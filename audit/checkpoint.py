@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from audit.errors import BadInput, ProofWrong
 from audit.tree import HASH_BYTES
 
-ED25519: Final = b"\x01"  # signature type of C2SP signed-note
+ED25519: Final = b"\x01"  # signature types of C2SP signed-note
+COSIGNATURE: Final = b"\x04"  # tlog-cosignature, Ed25519: a witness's statement with its time
 KEY_ID_BYTES: Final = 4
 PUBLIC_KEY_BYTES: Final = 32
 MAX_SIGNATURES: Final = 16  # signed-note: verifiers accept at least 16
@@ -41,19 +42,20 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Verifier:
-    """A public key with the name it signs under."""
+    """A public key with the name it signs under, and the kind of signature it gives."""
 
     name: str
     public: bytes
+    kind: bytes = ED25519
 
     @property
     def key_id(self) -> bytes:
         """Give the four bytes that name the key in a signature line."""
-        return sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:KEY_ID_BYTES]
+        return sha256(self.name.encode() + b"\n" + self.kind + self.public).digest()[:KEY_ID_BYTES]
 
     def vkey(self) -> str:
         """Give the text form: name+hex key id+base64 key."""
-        return f"{self.name}+{self.key_id.hex()}+{encode64(ED25519 + self.public)}"
+        return f"{self.name}+{self.key_id.hex()}+{encode64(self.kind + self.public)}"
 
 
 @dataclass(frozen=True)
@@ -102,16 +104,16 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_vkey(text: str) -> Verifier:
+def read_vkey(text: str, kind: bytes = ED25519) -> Verifier:
     """Read a verifier key `name+hex+base64`; raises BadInput when it is malformed or its id does not fit."""
     parts = text.strip().split("+", 2)
     try:
         name, key_id, key = check_name(parts[0]), bytes.fromhex(parts[1]), decode64(parts[2])
     except (IndexError, ValueError, BadInput, ProofWrong):
         raise _bad_vkey() from None
-    if key[:1] != ED25519 or len(key) != 1 + PUBLIC_KEY_BYTES:
+    if key[:1] != kind or len(key) != 1 + PUBLIC_KEY_BYTES:
         raise _bad_vkey()
-    verifier = Verifier(name, key[1:])
+    verifier = Verifier(name, key[1:], kind)
     if verifier.key_id != key_id:
         raise _bad_vkey()
     return verifier
@@ -130,15 +132,32 @@ def open_checkpoint(note: str, verifier: Verifier) -> Checkpoint:
 
     Raises ProofWrong when it is malformed, comes from another log, or no signature of the key holds.
     """
-    body, signatures = _split_note(note)
-    _check_signature(body, signatures, verifier)
-    checkpoint = _parse_body(body)
+    signed = read_note(note)
+    _check_signature(signed, verifier)
+    checkpoint = _parse_body(signed.body)
     if checkpoint.origin != verifier.name:
         raise ProofWrong("other_origin", "the checkpoint names another log than the key")
     return checkpoint
 
 
-def _split_note(note: str) -> tuple[str, list[str]]:
+@dataclass(frozen=True)
+class Note:
+    """A signed note taken apart: the text that is signed, and (name, key id, signature) of each line."""
+
+    body: str
+    signatures: tuple[tuple[str, bytes, bytes], ...]
+
+    def of(self, verifier: Verifier) -> list[bytes]:
+        """Give the signatures that say they are of this key; whether they hold is for the caller to check."""
+        return [
+            signature
+            for name, key_id, signature in self.signatures
+            if (name, key_id) == (verifier.name, verifier.key_id)
+        ]
+
+
+def read_note(note: str) -> Note:
+    """Take a signed note apart; raises ProofWrong when it is malformed."""
     controls = any(letter < " " and letter != "\n" for letter in note)
     cut = note.rfind("\n\n")
     if len(note) > MAX_NOTE_BYTES or controls or cut < 0 or not note.endswith("\n"):
@@ -146,27 +165,30 @@ def _split_note(note: str) -> tuple[str, list[str]]:
     lines = note[cut + 2 :].split("\n")[:-1]
     if not 0 < len(lines) <= MAX_SIGNATURES:
         raise ProofWrong("bad_note", "the checkpoint has no signature, or more than are read")
-    return note[: cut + 1], lines
+    return Note(note[: cut + 1], tuple(_signature(line) for line in lines))
 
 
-def _check_signature(body: str, lines: list[str], verifier: Verifier) -> None:
-    found = False
-    for line in lines:
-        dash, _, rest = line.partition(" ")
-        name, _, coded = rest.partition(" ")
-        if dash != DASH or not NAME.fullmatch(name):
-            raise ProofWrong("bad_note", "a signature line of the checkpoint is malformed")
-        raw = decode64(coded)
-        if name == verifier.name and raw[:KEY_ID_BYTES] == verifier.key_id:
-            _check_ed25519(body, raw[KEY_ID_BYTES:], verifier)
-            found = True
-    if not found:
+def _signature(line: str) -> tuple[str, bytes, bytes]:
+    dash, _, rest = line.partition(" ")
+    name, _, coded = rest.partition(" ")
+    if dash != DASH or not NAME.fullmatch(name):
+        raise ProofWrong("bad_note", "a signature line of the checkpoint is malformed")
+    raw = decode64(coded)
+    return name, raw[:KEY_ID_BYTES], raw[KEY_ID_BYTES:]
+
+
+def _check_signature(note: Note, verifier: Verifier) -> None:
+    signatures = note.of(verifier)
+    if not signatures:
         raise ProofWrong("other_key", "the checkpoint is not signed by this key")
+    for signature in signatures:
+        check_ed25519(verifier.public, signature, note.body.encode())
 
 
-def _check_ed25519(body: str, signature: bytes, verifier: Verifier) -> None:
+def check_ed25519(public: bytes, signature: bytes, message: bytes) -> None:
+    """Check one signature; raises ProofWrong when it does not hold."""
     try:
-        Ed25519PublicKey.from_public_bytes(verifier.public).verify(signature, body.encode())
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
     except InvalidSignature:
         raise ProofWrong("signature_wrong", "the signature does not fit the checkpoint") from None
 

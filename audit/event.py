@@ -67,6 +67,7 @@ EventType = Literal[
     "audit.search",
     "audit.verify",
     "audit.export",
+    "audit.heartbeat",
     "system.start",
     "system.stop",
 ]

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from audit.checkpoint import open_checkpoint, read_vkey
+from audit.confirm import FOLDER
+from audit.confirmations import PATTERN
 from audit.errors import BadInput
 from audit.log import VKEY
 from audit.tiles import (
@@ -25,16 +27,19 @@ TEXT: Final = """# Export of the trail {origin}
 {size} entries, root `{root}` (SHA-256, RFC 6962), signed by the key `{vkey}`.
 
 This folder is a C2SP tiled transparency log: `checkpoint` is a signed note, `tile/` holds hash tiles and entry
-bundles, `vkey` is the verifier key. Take the key from somewhere you trust rather than from this folder.
+bundles, `vkey` is the verifier key. `confirmed/` holds checkpoints with the lines of witnesses (C2SP tlog-cosignature)
+and the time stamps over them (RFC 3161), where there are any. Take the key from somewhere you trust rather than from this folder.
 
 ## Check it with the program that wrote it
 
     python -m audit verify . --vkey '{vkey}'
 
 Keep the file `checkpoint`. Next time, prove that the trail still continues it; a trail that was rolled back or
-rewritten by whoever holds its key shows only in this way:
+rewritten by whoever holds its key shows in this way, or by the keys of witnesses and the root certificate of a
+time-stamping authority that you have from them:
 
     python -m audit verify NEWER-EXPORT --vkey '{vkey}' --since checkpoint
+    python -m audit verify . --vkey '{vkey}' --witness-key WITNESS-KEY --stamp-root tsa-root.pem
 
 ## Check it with programs written by others
 
@@ -46,6 +51,9 @@ rewritten by whoever holds its key shows only in this way:
     dd if=tile/{first} bs=1 skip=2 count=$(od -An -tu1 -N2 tile/{first} | awk '{{print $1*256+$2}}') \\
       2>/dev/null | (printf '\\000'; cat) | openssl dgst -sha256
     dd if=tile/{leaf} bs=32 count=1 2>/dev/null | od -An -tx1
+
+    # OpenSSL, the time stamps: each covers the file of the same name without .tsr
+    for each in confirmed/*.tsr; do openssl ts -verify -in "$each" -data "${{each%.tsr}}" -CAfile tsa-root.pem; done
 """
 
 
@@ -76,7 +84,14 @@ def export(directory: Path, out: Path) -> None:
         leaf=_first(0, checkpoint.size),
     )
     write_files(out, {VKEY: f"{vkey}\n".encode(), README: text.encode(), CHECKPOINT: note.encode()})
+    _copy_confirmed(directory / FOLDER, out)
     (out / SCRATCH).rmdir()
+
+
+def _copy_confirmed(folder: Path, out: Path) -> None:
+    """Copy what witnesses and time-stamping authorities said, as it lies there."""
+    names = sorted(path.name for path in folder.glob(f"{PATTERN}*"))
+    write_files(out, {f"{FOLDER}/{name}": (folder / name).read_bytes() for name in names})
 
 
 def _first(level: int | str, size: int) -> str:

@@ -67,7 +67,7 @@ class Log:
         self._closed = False
         self._door = threading.Lock()  # so that nothing is queued behind the end
         self._shown = threading.Condition()  # told when the files have caught up
-        self._lock = _lock(directory)
+        self._lock = lock_folder(directory)
         try:
             self._open()
         except Trouble as error:
@@ -306,8 +306,8 @@ def _unknown_state() -> LogUnavailable:
     )
 
 
-def _lock(directory: Path) -> int:
-    """Own the folder; the kernel lets go when the process ends, however it ends."""
+def lock_folder(directory: Path, owner: str = "recorder owns this trail") -> int:
+    """Own a folder; the kernel lets go when the process ends, however it ends."""
     try:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -320,7 +320,7 @@ def _lock(directory: Path) -> int:
     except BlockingIOError:
         os.close(handle)
         raise LogUnavailable(
-            "second_recorder", "another recorder owns this trail", "stop it first; a trail has one writer"
+            "second_recorder", f"another {owner}", "stop it first; a folder has one writer"
         ) from None
     return handle
 

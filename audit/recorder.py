@@ -8,6 +8,7 @@ import errno
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ SERVICE: Final = "recorder"
 ANSWER_SECONDS: Final = 2.0  # a caller is refused after this; an event not yet begun is then never written
 SEARCH_WORDS: Final = frozenset({*EQUAL, "object", "before", "after", "limit"})
 DEFAULT_LIMIT: Final = 100
+HEARTBEAT_SECONDS: Final = 3_600.0
 PRIVATE_UMASK: Final = 0o077
 
 
@@ -146,21 +148,40 @@ async def _fault(request: Request, _error: Exception) -> Response:
     )
 
 
-def own_event(act: Literal["audit.start", "audit.stop"]) -> Event:
+def own_event(
+    act: Literal["audit.start", "audit.stop", "audit.heartbeat"], counts: dict[str, int] | None = None
+) -> Event:
     """Give the event the recorder writes about itself."""
-    return Event.model_validate(
-        {
-            "v": 1,
-            "id": new_id(),
-            "type": act,
-            "phase": "single",
-            "corr": new_id(),
-            "occurred": utc_now(),
-            "actor": {"id": SERVICE, "kind": "service"},
-            "source": {"service": SERVICE, "version": __version__},
-            "outcome": "success",
-        }
-    )
+    told: dict[str, Any] = {
+        "v": 1,
+        "id": new_id(),
+        "type": act,
+        "phase": "single",
+        "corr": new_id(),
+        "occurred": utc_now(),
+        "actor": {"id": SERVICE, "kind": "service"},
+        "source": {"service": SERVICE, "version": __version__},
+        "outcome": "success",
+    }
+    return Event.model_validate(told if counts is None else {**told, "counts": counts})
+
+
+@contextmanager
+def beating(log: Log, seconds: float) -> Iterator[None]:
+    """Record that the log is alive, so that silence is seen: a trail without heartbeats was not running."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(seconds):
+            log.submit(own_event("audit.heartbeat", {"entries": log.head.size}))
+
+    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def bind(path: Path) -> socket.socket:
@@ -202,7 +223,7 @@ def _private_umask() -> Iterator[None]:
         os.umask(before)
 
 
-def serve(directory: Path, signer: Signer, path: Path) -> None:
+def serve(directory: Path, signer: Signer, path: Path, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
     """Run the recorder until it is told to stop (SIGTERM, SIGINT), between its own start and stop events.
 
     Raises LogUnavailable or LogDamaged when the trail or the socket cannot be opened.
@@ -212,7 +233,7 @@ def serve(directory: Path, signer: Signer, path: Path) -> None:
         config = uvicorn.Config(
             create_app(log), log_level="warning", access_log=False, lifespan="off", server_header=False
         )
-        with _signals_end_here():
+        with _signals_end_here(), beating(log, heartbeat_seconds):
             uvicorn.Server(config).run(sockets=[listener])
         path.unlink(missing_ok=True)
         log.record(own_event("audit.stop"))

@@ -6,18 +6,19 @@ is compared with a checkpoint somebody else remembered.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import orjson
 
 from audit.checkpoint import Checkpoint, Verifier, open_checkpoint, read_vkey
-from audit.completeness import OF_RELEASES, Acts, Anomaly
+from audit.completeness import OF_RELEASES, Acts
+from audit.confirmations import Confirmations, Trusted
 from audit.errors import AuditError, BadInput, LogDamaged, ProofWrong
 from audit.event import SCHEMA_VERSION, TYPES, as_submitted, parse
 from audit.log import DATABASE, VKEY
+from audit.report import Confirmed, Findings, Report
 from audit.snapshot import Snapshot, Unreadable
 from audit.store import indexed
 from audit.tiles import CHECKPOINT, WIDTH, WIDTH_BITS, TileReader, tile_path, widths
@@ -26,88 +27,16 @@ from audit.tree import HASH_BYTES, Frontier, leaf_hash, perfect_root
 SHOWN: Final = 20  # anomalies and indices named in the report; all are counted
 
 FoundBy = Callable[[int, dict[str, Any]], None]
-StepVerdict = Literal["ok", "failed", "anomaly", "not done"]
-Name = Literal[
-    "key", "checkpoint", "entries", "tiles", "root", "events", "database", "remembered", "intents",
-    "interrupted", "releases",
-]  # fmt: skip
-ORDER: Final[tuple[Name, ...]] = (
-    "key", "checkpoint", "entries", "tiles", "root", "events", "database", "remembered", "intents",
-    "interrupted", "releases",
-)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Step:
-    """One thing that was checked, and what came of it, in words."""
-
-    number: int
-    name: Name
-    verdict: StepVerdict
-    words: str
-
-
-@dataclass(frozen=True)
-class Report:
-    """What verification found. `completeness` is None when broken entries leave nothing to judge."""
-
-    origin: str
-    key_id: str
-    size: int
-    root: str
-    integrity: bool
-    completeness: bool | None
-    first_broken_index: int | None
-    intents_without_outcome: int
-    interrupted: int
-    anomalies: tuple[Anomaly, ...]
-    steps: tuple[Step, ...]
-    cpu_seconds: float
-
-    @property
-    def exit_code(self) -> int:
-        """0 whole and complete, 1 whole with anomalies, 5 tampered."""
-        if not self.integrity:
-            return 5
-        return 0 if self.completeness else 1
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the plain form."""
-        return asdict(self)
-
-    def step(self, name: Name) -> Step:
-        """Give one step."""
-        return self.steps[ORDER.index(name)]
-
-
-@dataclass
-class _Findings:
-    """The steps as they are decided; the first break of each kind is what is told."""
-
-    steps: dict[Name, tuple[StepVerdict, str]] = field(default_factory=dict)
-    broken: list[int] = field(default_factory=list)
-
-    def say(self, name: Name, verdict: StepVerdict, words: str) -> None:
-        self.steps.setdefault(name, (verdict, words))
-
-    def fail(self, name: Name, words: str, index: int | None = None) -> None:
-        if name not in self.steps and index is not None:
-            self.broken.append(index)
-        self.say(name, "failed", words)
-
-    def failed(self, *names: Name) -> bool:
-        return any(self.steps.get(name, ("ok", ""))[0] == "failed" for name in names or ORDER)
-
-    def numbered(self) -> tuple[Step, ...]:
-        unreached: tuple[StepVerdict, str] = ("not done", "an earlier step failed")
-        return tuple(Step(n, name, *self.steps.get(name, unreached)) for n, name in enumerate(ORDER, 1))
-
-
-def verify(directory: Path, vkey: str | None = None, since: str | None = None) -> Report:
+def verify(
+    directory: Path, vkey: str | None = None, since: str | None = None, trusted: Trusted | None = None
+) -> Report:
     """Verify a trail's folder or an export of it.
 
     `vkey` is the verifier key somebody gave you; without it the folder's own is used, which shows that the
     trail fits itself and nothing more. `since` is the text of a checkpoint you kept: the trail must continue it.
+    `trusted` holds the keys of witnesses and the certificates of time stamps; without them those steps are not done.
     Raises BadInput when there is no folder or the key given is malformed; what is wrong inside the folder is
     in the report.
     """
@@ -115,7 +44,7 @@ def verify(directory: Path, vkey: str | None = None, since: str | None = None) -
         raise BadInput(
             "no_trail", f"there is no folder {directory}", "give the folder of a trail or an export"
         )
-    return _Verification(directory).run(vkey, since)
+    return _Verification(directory).run(vkey, since, trusted or Trusted())
 
 
 class _Verification:
@@ -123,14 +52,15 @@ class _Verification:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.found = _Findings()
+        self.found = Findings()
         self.acts = Acts()
         self.roots: list[bytes] = []  # of the full tiles of level 0
         self.frontier = Frontier()
+        self.outside: tuple[Confirmed | None, Confirmed | None] = (None, None)
         self._ids: dict[str, int] = {}
         self._started = time.process_time()
 
-    def run(self, vkey: str | None, since: str | None) -> Report:
+    def run(self, vkey: str | None, since: str | None, trusted: Trusted) -> Report:
         verifier = self._key(vkey)
         checkpoint = self._checkpoint(verifier) if verifier else None
         if verifier and checkpoint:
@@ -138,6 +68,7 @@ class _Verification:
             self._upper_tiles(checkpoint)
             self._root(checkpoint)
             self._remembered(checkpoint, verifier, since)
+            self._outside(checkpoint, verifier, trusted)
             self._completeness()
         return self._report(verifier, checkpoint)
 
@@ -291,7 +222,7 @@ class _Verification:
 
         return found_by
 
-    # 4, 5 and 8: the tree
+    # 4, 5, 8 to 11: the tree, and what others remember of it
 
     def _upper_tiles(self, checkpoint: Checkpoint) -> None:
         row, level = self.roots, 1
@@ -350,7 +281,7 @@ class _Verification:
             words = f"you kept a checkpoint of {old.size} entries, this log has {checkpoint.size}: it was rolled back"
             self.found.fail("remembered", words, checkpoint.size)
         elif self.frontier.size == checkpoint.size:
-            if self._root_at(old.size) == old.root:
+            if self._roots_at([old.size])[old.size] == old.root:
                 self.found.say(
                     "remembered", "ok", f"continues the {old.size} entries you kept a checkpoint of"
                 )
@@ -360,18 +291,24 @@ class _Verification:
                 )
                 self.found.fail("remembered", words)
 
-    def _root_at(self, size: int) -> bytes:
-        """Give the root the log had at a smaller size."""
-        frontier = Frontier()
-        for root in self.roots[: size >> WIDTH_BITS]:
-            frontier.append_perfect(root, WIDTH_BITS)
-        rest = size % WIDTH
-        if rest:
-            bundle = TileReader(self.directory, self.frontier.size).bundle(size >> WIDTH_BITS)
-            frontier = frontier.extended(leaf_hash(entry) for entry in bundle[:rest])
-        return frontier.root()
+    def _outside(self, checkpoint: Checkpoint, verifier: Verifier, trusted: Trusted) -> None:
+        if self.frontier.size == checkpoint.size:
+            confirmations = Confirmations(self.directory, checkpoint, verifier, self.found)
+            self.outside = confirmations.judge(trusted, self._roots_at)
 
-    # 9, 10 and 11: do the events fit together
+    def _roots_at(self, sizes: Iterable[int]) -> dict[int, bytes]:
+        """Give the roots the log had at smaller sizes, in one pass over the full tiles."""
+        reader = TileReader(self.directory, self.frontier.size)
+        frontier, found = Frontier(), {}
+        for size in sorted(set(sizes)):
+            for root in self.roots[frontier.size >> WIDTH_BITS : size >> WIDTH_BITS]:
+                frontier.append_perfect(root, WIDTH_BITS)
+            rest = size % WIDTH
+            bundle = reader.bundle(size >> WIDTH_BITS)[:rest] if rest else []
+            found[size] = frontier.extended(leaf_hash(entry) for entry in bundle).root()
+        return found
+
+    # 12, 13 and 14: do the events fit together
 
     def _completeness(self) -> None:
         if self.found.failed("entries", "events"):
@@ -418,6 +355,8 @@ class _Verification:
             anomalies=tuple(anomalies[:SHOWN]),
             steps=self.found.numbered(),
             cpu_seconds=round(time.process_time() - self._started, 3),
+            witnessed=self.outside[0],
+            stamped=self.outside[1],
         )
 
 

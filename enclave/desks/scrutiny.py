@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
+from audit.report import Report
 from audit.tree import leaf_hash
-from audit.verify import Report
 from enclave.desks.people import PeopleDesk
 from enclave.errors import NotFound
 from enclave.journeys import scrutiny

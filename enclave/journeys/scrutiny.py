@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit.export import export
-from audit.verify import Report, verify
+from audit.report import Report
+from audit.verify import verify
 from enclave.agreements.rules import has_role
 from enclave.errors import NotFound
 from enclave.people import Role

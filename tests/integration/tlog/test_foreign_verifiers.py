@@ -12,6 +12,7 @@ from audit.checkpoint import Signer
 from audit.event import Event, new_id, utc_now
 from audit.export import export
 from audit.log import Log
+from audit.witness import Witness
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "audit"
 SIZE = 300
@@ -135,3 +136,17 @@ def test_a_proof_file_is_accepted_and_a_bent_one_refused(tmp_path, signer, vkey,
     (tmp_path / "bent").write_text(text.replace("index 123\n", "index 122\n"))
     assert tlogcheck("proof", tmp_path / "proof", vkey)
     assert not tlogcheck("proof", tmp_path / "bent", vkey)
+
+
+def test_a_cosigned_checkpoint_is_accepted_and_a_bent_one_refused(tmp_path, signer, vkey, tlogcheck):
+    """transparency-dev/formats checks what our witness says; the log's own note stays readable beside it."""
+    (note,) = grow(tmp_path / "trail", signer, [SIZE]).values()
+    own = Signer("witness.example/one", Ed25519PrivateKey.generate())
+    witness = Witness(tmp_path / "witness", own, [signer.verifier])
+    line = witness.add(f"old 0\n\n{note}".encode())
+    witness.close()
+    (tmp_path / "cosigned").write_text(note + line)
+    (tmp_path / "bent").write_text(note + line[:-8] + "A" * 3 + line[-5:])
+    assert tlogcheck("cosigned", tmp_path / "cosigned", vkey, witness.key.vkey())
+    assert not tlogcheck("cosigned", tmp_path / "bent", vkey, witness.key.vkey())
+    assert not tlogcheck("cosigned", tmp_path / "trail" / "checkpoint", vkey, witness.key.vkey())

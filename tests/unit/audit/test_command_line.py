@@ -6,6 +6,8 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -37,7 +39,7 @@ def error_of(result):
     return json.loads(result.stderr)["error"]
 
 
-@pytest.mark.parametrize("command", ["serve", "verify", "export", "proof", "keygen"])
+@pytest.mark.parametrize("command", ["serve", "verify", "export", "proof", "keygen", "witness", "confirm"])
 def test_help_shows_an_example(run, command):
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -199,3 +201,80 @@ def test_a_dead_socket_is_replaced_by_one_that_is_private(tmp_path):
     recorder.bind(tmp_path / "r.sock").close()
     with recorder.bind(tmp_path / "r.sock"):
         assert (tmp_path / "r.sock").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.fixture
+def witness_words(tmp_path, passphrase, signer):
+    return (
+        *("witness", "--dir", tmp_path / "seen", "--name", "witness.example/one", "--port", free_port()),
+        *("--key-file", tmp_path / "witness.pem", "--passphrase-file", passphrase),
+        *("--log-key", signer.verifier.vkey()),
+    )
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_a_witness_in_a_process_of_its_own_confirms(run, witness_words, trail, signer):
+    words = [sys.executable, "-m", "audit", *map(str, witness_words)]
+    address = f"http://127.0.0.1:{witness_words[witness_words.index('--port') + 1]}"
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        key = process.stdout.readline().strip()
+        wait_for(address)
+        told = run("confirm", trail, "--witness", f"{key} {address}", "--json")
+        process.terminate()
+    assert (told.exit_code, json.loads(told.stdout)["witnesses"]) == (0, ["witness.example/one"])
+    seen = next((trail.parent / "seen").glob("*.checkpoint"))
+    result = run("verify", trail, "--vkey", signer.verifier.vkey(), "--witness-key", key, "--since", seen)
+    assert result.exit_code == 0
+    assert "300 of 300 entries confirmed by witness.example/one" in result.output
+
+
+def wait_for(address):
+    host, port = address.removeprefix("http://").split(":")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if not probe.connect_ex((host, int(port))):
+                return
+        time.sleep(0.05)
+    raise AssertionError("the witness does not answer")
+
+
+def test_a_witness_makes_its_key_once(run, witness_words, tmp_path, monkeypatch):
+    monkeypatch.setattr("audit.witness.serve", lambda *_: None)
+    first, again = run(*witness_words), run(*witness_words)
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert first.stdout == again.stdout == (tmp_path / "seen/vkey").read_text()
+
+
+def test_confirm_tells_who_did_not_answer_and_ends_with_4(run, trail, start_witness):
+    gone = start_witness().witness.key.vkey()
+    result = run("confirm", trail, "--witness", f"{gone} http://127.0.0.1:1")
+    assert (result.exit_code, error_of(result)["code"]) == (4, "no_answer")
+    assert "300 entries: no witness" in result.stdout
+
+
+def test_confirm_goes_on_for_ever_when_asked_to(run, trail, tsa, monkeypatch):
+    rounds = []
+
+    def sleep(seconds):
+        rounds.append(seconds)
+        if len(rounds) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("audit.__main__.time.sleep", sleep)
+    result = run("confirm", trail, "--stamp", tsa.address, "--every", 7)
+    assert rounds == [7, 7]
+    assert "300 entries: no witness and a time stamp" in result.stdout
+
+
+def test_stamps_are_judged_by_the_root_given_and_travel_with_an_export(run, trail, tsa, tmp_path):
+    assert run("confirm", trail, "--stamp", tsa.address).exit_code == 0
+    assert run("export", trail, tmp_path / "out").exit_code == 0
+    result = run("verify", tmp_path / "out", "--stamp-root", tsa.root)
+    assert result.exit_code == 0
+    assert "confirmed by CN=Time Authority root" in result.output

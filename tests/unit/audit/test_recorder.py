@@ -10,6 +10,7 @@ from audit import recorder
 from audit.checkpoint import open_checkpoint
 from audit.event import MAX_EVENT_BYTES, new_id
 from audit.proof import check_proof
+from audit.store import Search
 
 
 @pytest.fixture
@@ -205,3 +206,12 @@ def test_a_database_that_fails_under_a_search_is_a_refusal(client, log):
     answer = client.get("/v1/events")
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "log_state_unknown"
+
+
+def test_a_log_at_rest_says_that_it_is_alive(log):
+    with recorder.beating(log, 0.01):
+        while log.head.size < 2:
+            pass
+    found, _ = log.store.search(Search({"type": "audit.heartbeat"}))
+    assert len(found) >= 2
+    assert found[-1]["counts"] == {"entries": 0}
