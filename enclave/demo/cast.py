@@ -9,6 +9,7 @@ from typing import Final
 
 from enclave import housekeeping
 from enclave.accounts.store import AccountStore
+from enclave.agreements.policy import policy_sha256
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Agreement, Dataset, Grant, MemberRole, Partner, Project, Use
 from enclave.commands.dataset_commands import one_intake
@@ -111,6 +112,7 @@ def agreements(stage: Stage) -> None:
             "hospital-patients",
             "Séjours hospitaliers (engendrés)",
             "Hospital stays (generated)",
+            confirmed_policy_sha256=policy_sha256(policy(HOSPITAL)),
         ),
         today,
         until,
@@ -124,6 +126,7 @@ def agreements(stage: Stage) -> None:
             "rand-hie-rows",
             "Expérience RAND sur l'assurance santé",
             "RAND Health Insurance Experiment",
+            confirmed_policy_sha256=policy_sha256(policy(RAND)),
         ),
         today,
         until,

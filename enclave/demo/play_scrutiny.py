@@ -50,7 +50,7 @@ def _change_a_byte(file: Path) -> None:
 
 def closed(settings: Settings, promises: Promises, play: Play) -> None:
     with promises.promise("Ctrl-C leaves no process, and nothing readable on disk") as seen:
-        left = _processes_naming(str(settings.state), str(settings.run))
+        left = processes_naming(str(settings.state), str(settings.run))
         seen.that(not left, f"still running: {left}")
         seen.tell(
             f"{nothing_readable(settings.state, play.truth)} names, numbers and notes looked for in every file"
@@ -83,7 +83,8 @@ def _files_under(folder: Path) -> Iterable[Path]:
     return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def _processes_naming(*places: str) -> list[str]:
+def processes_naming(*places: str) -> list[str]:
+    """Give the processes that have one of these places on their command line or in their environment."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

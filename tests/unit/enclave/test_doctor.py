@@ -1,0 +1,81 @@
+"""The doctor says in one line what is wrong and what to do, and red keeps the house shut."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from enclave import doctor
+from enclave.doctor import Finding, Light, examine, refuse_on_red
+from enclave.errors import Refused
+from enclave.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(
+        state=tmp_path / "state", run=Path(f"/tmp/{tmp_path.name.lower()[:20]}"), bind="127.0.0.1:0"
+    )
+
+
+def found(settings: Settings, check: str) -> Finding:
+    return next(one for one in examine(settings) if one.check == check)
+
+
+def test_every_check_that_is_not_green_says_what_to_do(settings: Settings) -> None:
+    for finding in examine(settings):
+        assert finding.says
+        assert finding.light is Light.GREEN or finding.to_do, finding.check
+
+
+def test_a_state_folder_open_to_others_is_red(settings: Settings) -> None:
+    settings.state.mkdir(mode=0o755)
+    settings.state.chmod(0o755)
+    assert found(settings, "state folder").light is Light.RED
+
+
+def test_a_taken_address_is_red_and_named(settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = settings.model_copy(update={"bind": f"127.0.0.1:{taken.getsockname()[1]}"})
+        finding = found(busy, "address")
+    assert (finding.light, busy.bind in finding.says) == (Light.RED, True)
+
+
+def test_a_notebook_environment_of_another_hub_is_red(settings: Settings, tmp_path: Path) -> None:
+    packages = tmp_path / "venv" / "lib" / "python3.11" / "site-packages" / "jupyterhub-1.0.dist-info"
+    packages.mkdir(parents=True)
+    notebook = settings.notebook.model_copy(update={"venv": tmp_path / "venv"})
+    finding = found(settings.model_copy(update={"notebook": notebook}), "notebook environment")
+    assert (finding.light, "1.0" in finding.says) == (Light.RED, True)
+
+
+def test_a_run_folder_that_is_a_link_is_red(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    settings.run.unlink(missing_ok=True)
+    settings.run.symlink_to(tmp_path / "elsewhere")
+    try:
+        assert found(settings, "run folder").light is Light.RED
+    finally:
+        settings.run.unlink()
+
+
+def test_an_unknown_machine_is_red(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor.platform, "machine", lambda: "riscv64")
+    assert found(settings, "machine").light is Light.RED
+
+
+def test_a_disk_almost_full_is_red(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "DISK_RED_BYTES", 1 << 62)
+    assert found(settings, "disk").light is Light.RED
+
+
+def test_one_red_check_keeps_the_house_shut_and_amber_does_not() -> None:
+    amber, red = (
+        Finding("volume", Light.AMBER, "plain", "LUKS"),
+        Finding("sandbox", Light.RED, "none", "install"),
+    )
+    refuse_on_red([amber])
+    with pytest.raises(Refused, match="sandbox"):
+        refuse_on_red([amber, red])
