@@ -80,7 +80,11 @@ def confirm(directory: Path, partners: Sequence[Partner], stamper: str | None = 
         except AuditError as refusal:
             refusals.append(refusal)
     if lines or name + STAMP in files:
-        _write(directory / FOLDER, files)
+        try:
+            _write(directory / FOLDER, files)
+        except OSError as error:
+            lines, files = {}, {}
+            refusals.append(_not_kept(error))
     refusals.sort(key=lambda each: not isinstance(each, LogDamaged))
     return Confirmation(reader.size, tuple(lines), name + STAMP in files, tuple(refusals))
 
@@ -92,6 +96,14 @@ def _shown(directory: Path) -> tuple[str, TileReader]:
     except FileNotFoundError:
         raise BadInput("no_trail", f"there is no trail in {directory}") from None
     return note, TileReader(directory, open_checkpoint(note, verifier).size)
+
+
+def _not_kept(error: OSError) -> LogUnavailable:
+    return LogUnavailable(
+        "confirmation_not_kept",
+        f"the confirmation cannot be written ({error.strerror})",
+        "free space or mount the folder for writing",
+    )
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -58,10 +58,19 @@ class KeySettings(_Section):
 
 
 class TrailSettings(_Section):
-    """`origin`: the log's public name, fixed for its life; verifiers refuse a log under another name."""
+    """`origin`: the log's public name, fixed for its life; verifiers refuse a log under another name.
+
+    `witnesses`: `VKEY URL` each; `quorum`: how many must agree (0: all); `stamp_url`, `stamp_roots_file`: a
+    time-stamping authority and what its stamps lead to; `confirm_seconds`: how often all of them are asked.
+    """
 
     origin: str = Field("enclave.example/trail", pattern=r"^[!-*,-~]{3,120}$")
     timeout_seconds: float = Field(2.0, gt=0, le=30)
+    witnesses: tuple[Annotated[str, Field(pattern=r"^\S+ https?://\S+$")], ...] = ()
+    quorum: int = Field(0, ge=0, le=15)
+    stamp_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
+    stamp_roots_file: Path | None = None
+    confirm_seconds: int = Field(3_600, ge=60)
 
 
 class NotebookSettings(_Section):
@@ -73,10 +82,11 @@ class NotebookSettings(_Section):
 
 
 class IntakeSettings(_Section):
-    """`buckets`: parts a dataset is cut into; `bad_rows_max_percent`: above it the file is refused as the wrong one."""
+    """`buckets`: least parts of a version; `bad_rows_max_percent`, `unpacked_gb_max`: above them a file is refused."""
 
     buckets: int = Field(8, ge=1, le=256)
     bad_rows_max_percent: int = Field(10, ge=0, le=100)
+    unpacked_gb_max: int = Field(100, ge=1, le=10_000)
 
 
 class Settings(BaseSettings):

@@ -6,6 +6,7 @@ one that keeps dying takes the house down. Each child dies with the supervisor, 
 
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -74,9 +75,17 @@ def _settings_environment(settings: Settings) -> dict[str, str]:
         "ENCLAVE_KEYS__PASSPHRASE_FILE": str(settings.passphrase_file),
         "ENCLAVE_TRAIL__ORIGIN": settings.trail.origin,
         "ENCLAVE_TRAIL__TIMEOUT_SECONDS": str(settings.trail.timeout_seconds),
+        "ENCLAVE_TRAIL__WITNESSES": json.dumps(settings.trail.witnesses),
+        "ENCLAVE_TRAIL__QUORUM": str(settings.trail.quorum),
+        **_roots_environment(settings),
         "ENCLAVE_NOTEBOOK__VENV": str(settings.notebook.venv.absolute()),
         "ENCLAVE_NOTEBOOK__CODE": str(settings.notebook.code.absolute()),
     }
+
+
+def _roots_environment(settings: Settings) -> dict[str, str]:
+    roots = settings.trail.stamp_roots_file
+    return {} if roots is None else {"ENCLAVE_TRAIL__STAMP_ROOTS_FILE": str(roots.absolute())}
 
 
 def components(settings: Settings) -> tuple[Component, ...]:
@@ -98,6 +107,7 @@ def components(settings: Settings) -> tuple[Component, ...]:
         *("--origin", settings.trail.origin, "--key-file", str(state / "keys" / "trail.key")),
         *("--passphrase-file", str(settings.passphrase_file)),
     )
+    confirmer = _confirmer(settings)
     hub_config = str(Path(__file__).parent / "hub" / "config.py")
     return (
         Component("recorder", recorder, lambda: _serves("/v1/health", uds=settings.socket("recorder"))),
@@ -119,7 +129,19 @@ def components(settings: Settings) -> tuple[Component, ...]:
             lambda: _serves("/hub/login", base=f"http://{host}:{port}"),
             _hub_environment(settings),
         ),
+        *((Component("confirmer", confirmer, lambda: True),) if confirmer else ()),
     )
+
+
+def _confirmer(settings: Settings) -> tuple[str, ...]:
+    """Give the command that asks witnesses and a time-stamping authority, or nothing where there are none."""
+    trail = settings.trail
+    asked = [word for each in trail.witnesses for word in ("--witness", each)]
+    asked += ["--stamp", trail.stamp_url] if trail.stamp_url else []
+    if not asked:
+        return ()
+    folder, pause = str(settings.state / "trail"), str(trail.confirm_seconds)
+    return (sys.executable, "-m", "audit", "confirm", folder, "--json", "--every", pause, *asked)
 
 
 def prepare_run_folder(run: Path) -> None:

@@ -37,7 +37,10 @@ def verify_trail(by: As, password_file: PasswordFile = None, *, as_json: Json = 
     Example: enclave audit verify --as auditor-a
     """
     signed = sign_in(by, password_file)
-    report = scrutiny.verify_now(signed.books.recorder, signed.visitor, signed.settings.state / "trail")
+    trusts = scrutiny.trusted(signed.settings.trail)
+    report = scrutiny.verify_now(
+        signed.books.recorder, signed.visitor, signed.settings.state / "trail", trusts
+    )
     lines = [f"{one.number:>2} {one.verdict:<8} {one.words}" for one in report.steps]
     show(report.as_json(), lines, as_json=as_json)
     raise typer.Exit(report.exit_code)

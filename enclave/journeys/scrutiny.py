@@ -10,14 +10,18 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+from audit.confirm import read_partner
+from audit.confirmations import Trusted
 from audit.export import export
 from audit.report import Report
+from audit.timestamp import read_roots
 from audit.verify import verify
 from enclave.agreements.rules import has_role
-from enclave.errors import NotFound
+from enclave.errors import ComponentDown, NotFound
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
 from enclave.recording import EventObject, Recorder, Visitor
+from enclave.settings import TrailSettings
 
 MAY_READ_THE_TRAIL: Final = frozenset({Role.AUDITOR})
 TRAIL: Final = EventObject("trail", "log")
@@ -39,10 +43,32 @@ def event_with_proof(recorder: RecorderClient, visitor: Visitor, index: int) -> 
     return found[0], recorder.proof(index)
 
 
-def verify_now(recorder: Recorder, visitor: Visitor, trail: Path) -> Report:
+def trusted(settings: TrailSettings) -> Trusted:
+    """Give what the house itself holds of witnesses and time stamps; an outsider brings his own.
+
+    Raises `ComponentDown` when the file of certificates cannot be read.
+    """
+    roots = () if settings.stamp_roots_file is None else read_roots(_certificates(settings.stamp_roots_file))
+    return Trusted(
+        tuple(read_partner(each).key for each in settings.witnesses), settings.quorum or None, roots
+    )
+
+
+def _certificates(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        raise ComponentDown(
+            "stamp_roots_unreadable",
+            "The certificates of the time-stamping authority cannot be read.",
+            "Correct `trail.stamp_roots_file`.",
+        ) from None
+
+
+def verify_now(recorder: Recorder, visitor: Visitor, trail: Path, trusts: Trusted) -> Report:
     """Verify the trail as it lies on disk, with both verdicts."""
     _note(recorder, visitor, "audit.verify", {})
-    return verify(trail)
+    return verify(trail, trusted=trusts)
 
 
 def checkpoint(recorder: Recorder, visitor: Visitor, trail: Path) -> str:

@@ -67,6 +67,13 @@ def test_nothing_is_written_when_nobody_answers(trail, start_witness):
     assert not (trail / "confirmed").exists()
 
 
+def test_a_confirmation_that_cannot_be_written_is_told(trail, start_witness):
+    (trail / "confirmed").write_text("in the way")
+    done = confirm(trail, [start_witness().partner])
+    assert [each.code for each in done.refusals] == ["confirmation_not_kept"]
+    assert done.witnesses == ()
+
+
 def test_a_log_that_was_rolled_back_is_told_by_its_witness(trail, tmp_path, signer, make, start_witness):
     one = start_witness()
     backup = shutil.copytree(trail, tmp_path / "backup")
