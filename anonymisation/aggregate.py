@@ -8,6 +8,7 @@ key comes from the data: a declared group without rows is a zero, a row outside 
 import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 from typing import Final
 
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 
 from anonymisation.bounds import UNIT
 from anonymisation.errors import Damaged
+from anonymisation.groups import combined
 from anonymisation.plan import Plan, Vector
+from anonymisation.vectors import GRID
 
 Integers = NDArray[np.int64]
 Units = NDArray[np.uint64]
@@ -26,6 +29,8 @@ Mask = NDArray[np.bool_]
 CODE: Final = "code"
 VALUE_PREFIX: Final = "value:"
 CHOICE_LABEL: Final = b"enclave bounding v1"
+WITHIN_GROUP: Final = 2**32
+"""Labels from here on draw the rows kept within a group; smaller ones draw the rows (0) and the groups (1 + code)."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,12 @@ def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:
             "A privacy unit has rows in two parts of the table.",
             "Ingest the dataset version again.",
         )
-    zeros = np.zeros(plan.size, np.int64)
     totals = {
-        vector: sum((partial.vectors[vector] for partial in partials), start=zeros) for vector in plan.vectors
+        vector: sum(
+            (partial.vectors[vector] for partial in partials),
+            start=np.zeros(plan.size * vector.width, np.int64),
+        )
+        for vector in plan.vectors
     }
     return Exact(totals, units)
 
@@ -74,7 +82,7 @@ def rows(plan: Plan, part: pl.LazyFrame) -> pl.DataFrame:
     if plan.where is not None:
         frame = frame.filter(plan.where)
     values = [expr.alias(VALUE_PREFIX + name) for name, expr in plan.values.items()]
-    chosen = frame.select(pl.col(UNIT), group_code(plan).alias(CODE), *values)
+    chosen = frame.select(pl.col(UNIT), combined(plan.keys).alias(CODE), *values)
     try:
         return chosen.filter(pl.col(CODE).is_not_null()).collect()
     except pl.exceptions.PolarsError:  # its message may hold a value, so it goes no further
@@ -85,20 +93,15 @@ def rows(plan: Plan, part: pl.LazyFrame) -> pl.DataFrame:
         ) from None
 
 
-def group_code(plan: Plan) -> pl.Expr:
-    """Give the place of a row's group among the declared groups; null where a key is outside its domain."""
-    code = pl.lit(0, pl.UInt32)
-    for key in plan.keys:
-        code = code * len(key.values) + key.code
-    return code
-
-
 def bounded(plan: Plan, frame: pl.DataFrame, seed: bytes) -> pl.DataFrame:
-    """Give the frame with at most L groups and then at most K rows of each unit."""
+    """Give the frame with at most L groups, then at most k rows in each, and then at most K rows of each unit."""
     units = _units(frame)
     _assert_whole(units)
     if plan.groups < min(plan.rows, plan.size):
         frame = _filter(frame, keep_groups(units, frame[CODE].to_numpy(), plan.groups, plan.size, seed))
+    if plan.per_group < plan.rows:
+        codes = frame[CODE].to_numpy()
+        frame = _filter(frame, keep_rows_within(_units(frame), codes, plan.per_group, plan.size, seed))
     return _filter(frame, keep_rows(_units(frame), plan.rows, seed))
 
 
@@ -111,16 +114,33 @@ def keep_rows(units: Units, limit: int, seed: bytes) -> Mask:
 
     Each row of a unit is kept with the same probability over seeds, whatever order the rows are stored in.
     """
-    keep = np.ones(units.size, np.bool_)
     starts, sizes = _runs(units)
     large = sizes > limit
-    if large.any():
-        begin, size = starts[large], sizes[large]
-        offset = secret_choice(units[begin], np.zeros(begin.size, np.uint64), seed) % size.astype(np.uint64)
-        place = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
-        keep[np.repeat(begin, size) + place] = (place + np.repeat(offset.astype(np.int64), size)) % np.repeat(
-            size, size
-        ) < limit
+    drawn = secret_choice(units[starts[large]], np.zeros(int(large.sum()), np.uint64), seed)
+    return _window(starts, sizes, drawn, limit, units.size)
+
+
+def keep_rows_within(units: Units, codes: NDArray[np.uint32], limit: int, groups: int, seed: bytes) -> Mask:
+    """Choose `limit` rows of each unit in each of its groups, by a window of its own in each."""
+    run = np.repeat(np.arange(_runs(units)[0].size), _runs(units)[1])
+    pairs = run * groups + codes
+    order = np.argsort(pairs, kind="stable")
+    starts, sizes = _runs(pairs[order])
+    first = order[starts[sizes > limit]]
+    drawn = secret_choice(units[first], WITHIN_GROUP + codes[first].astype(np.uint64), seed)
+    keep = np.empty(units.size, np.bool_)
+    keep[order] = _window(starts, sizes, drawn, limit, units.size)
+    return keep
+
+
+def _window(starts: Integers, sizes: Integers, drawn: Units, limit: int, rows: int) -> Mask:
+    """Keep `limit` rows of each longer stretch, from its drawn start on and around."""
+    keep = np.ones(rows, np.bool_)
+    large = sizes > limit
+    begin, size = starts[large], sizes[large]
+    offset = (drawn % size.astype(np.uint64)).astype(np.int64)
+    place = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
+    keep[np.repeat(begin, size) + place] = (place + np.repeat(offset, size)) % np.repeat(size, size) < limit
     return keep
 
 
@@ -150,19 +170,26 @@ def secret_choice(units: Units, labels: Units, seed: bytes) -> Units:
 
 def _totals(plan: Plan, frame: pl.DataFrame) -> Iterator[tuple[Vector, Integers]]:
     """Compute each row's terms first and add them up second: five times faster than both inside the groups."""
-    terms = {str(place): _term(vector) for place, vector in enumerate(plan.vectors) if vector.kind != "units"}
-    sums = frame.lazy().select(CODE, **terms).group_by(CODE).agg(pl.all().sum()).collect()
-    for place, vector in enumerate(plan.vectors):
-        yield (
-            vector,
-            _distinct_units(plan, frame)
-            if vector.kind == "units"
-            else _scatter(plan, sums[CODE], sums[str(place)]),
-        )
+    terms = {vector: _terms(vector) for vector in plan.vectors if vector.kind not in {"units", "cells"}}
+    named = {
+        f"{place}:{cell}": term for place, own in enumerate(terms.values()) for cell, term in enumerate(own)
+    }
+    sums = frame.lazy().select(CODE, **named).group_by(CODE).agg(pl.all().sum()).collect()
+    for place, vector in enumerate(terms):
+        yield vector, _scatter(plan, sums[CODE], [sums[f"{place}:{cell}"] for cell in range(vector.width)])
+    for vector in plan.vectors:
+        if vector.kind == "units":
+            yield vector, _distinct_units(plan, frame)
+        if vector.kind == "cells":
+            yield vector, _counted_cells(plan, vector, frame)
+
+
+def _terms(vector: Vector) -> list[pl.Expr]:
+    """What one row adds to the cells of its group; null adds nothing."""
+    return _products(vector) if vector.kind == "moments" else [_term(vector)]
 
 
 def _term(vector: Vector) -> pl.Expr:
-    """What one row adds to its group's cell; null adds nothing."""
     if vector.kind == "rows":
         return pl.lit(1, pl.Int64)
     value = pl.col(VALUE_PREFIX + vector.column)
@@ -174,15 +201,31 @@ def _term(vector: Vector) -> pl.Expr:
     return term * term if vector.kind == "squares" else term
 
 
+def _products(vector: Vector) -> list[pl.Expr]:
+    """Every product of two factors, the constant first; only rows in which none is null count."""
+    factors = [pl.col(VALUE_PREFIX + name) for name in vector.factors]
+    whole = pl.all_horizontal([factor.is_not_null() for factor in factors])
+    held = [pl.when(whole).then(pl.lit(GRID, pl.Int64)), *(pl.when(whole).then(factor) for factor in factors)]
+    return [left * right for left, right in combinations_with_replacement(held, 2)]
+
+
+def _counted_cells(plan: Plan, vector: Vector, frame: pl.DataFrame) -> Integers:
+    cell = pl.col(CODE).cast(pl.Int64) * vector.width + pl.col(VALUE_PREFIX + vector.column)
+    found = frame.lazy().select(cell.alias(CODE)).collect()[CODE].drop_nulls().to_numpy()
+    return np.bincount(found, minlength=plan.size * vector.width).astype(np.int64)
+
+
 def _distinct_units(plan: Plan, frame: pl.DataFrame) -> Integers:
     counts = frame.lazy().select(UNIT, CODE).unique().group_by(CODE).agg(units=pl.len()).collect()
-    return _scatter(plan, counts[CODE], counts["units"])
+    return _scatter(plan, counts[CODE], [counts["units"]])
 
 
-def _scatter(plan: Plan, codes: pl.Series, values: pl.Series) -> Integers:
-    cells = np.zeros(plan.size, np.int64)
-    cells[codes.to_numpy()] = values.to_numpy()
-    return cells
+def _scatter(plan: Plan, codes: pl.Series, values: Sequence[pl.Series]) -> Integers:
+    """Give the sums of each declared group, its cells side by side; a group without rows is a zero."""
+    cells = np.zeros((plan.size, len(values)), np.int64)
+    for place, column in enumerate(values):
+        cells[codes.to_numpy(), place] = column.to_numpy()
+    return cells.reshape(-1)
 
 
 # --- asserted at run time -----------------------------------------------------------------------------------------------
@@ -192,19 +235,21 @@ def assert_bounds(plan: Plan, frame: pl.DataFrame) -> None:
     """Raise `bound_violated` where a unit still has more rows or groups than the question's price assumes."""
     _, sizes = _runs(_units(frame))
     within = sizes.size == 0 or int(sizes.max()) <= plan.rows
-    if within and plan.groups < min(plan.rows, plan.size):
-        pairs = frame.lazy().select(UNIT, CODE).unique().group_by(UNIT).agg(groups=pl.len()).collect()
-        within = pairs.height == 0 or int(pairs["groups"].to_numpy().max()) <= plan.groups
+    if within and (plan.groups < min(plan.rows, plan.size) or plan.per_group < plan.rows):
+        pairs = frame.lazy().group_by(UNIT, CODE).agg(rows=pl.len())
+        most = pairs.group_by(UNIT).agg(groups=pl.len(), rows=pl.col("rows").max()).max().collect()
+        within = (most["groups"][0] or 0) <= plan.groups and (most["rows"][0] or 0) <= plan.per_group
     if not within:
         _violated()
 
 
 def _assert_magnitudes(plan: Plan, vectors: dict[Vector, Integers], frame: pl.DataFrame) -> None:
-    """A sum of n terms, each at most M in size, is at most n*M in size."""
+    """A sum of n terms, each at most M in size, is at most n*M in size; n rows fill at most n of a group's cells."""
     counts = np.bincount(frame[CODE].to_numpy(), minlength=plan.size)
     for vector, totals in vectors.items():
-        limit = 1 if vector.kind in {"rows", "present", "units"} else vector.magnitude
-        if (np.abs(totals) > counts * limit).any():
+        sizes = np.abs(totals).reshape(plan.size, vector.width)
+        most = sizes.sum(axis=1) if vector.kind == "cells" else sizes.max(axis=1)
+        if (most > counts * vector.magnitude).any():
             _violated()
 
 
@@ -240,7 +285,7 @@ def _units(frame: pl.DataFrame) -> Units:
     return column.to_numpy()
 
 
-def _runs(units: NDArray[np.uint64] | Integers) -> tuple[Integers, Integers]:
+def _runs(units: Units | Integers) -> tuple[Integers, Integers]:
     """Give the start and the size of each stretch of equal values."""
     starts = (
         np.flatnonzero(np.concatenate([[True], units[1:] != units[:-1]]))

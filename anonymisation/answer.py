@@ -1,6 +1,6 @@
 """A question's price before it runs, and its answer: bounded, summed, noised once, and told in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,10 +9,12 @@ import polars as pl
 from anonymisation import aggregate, budget, noise
 from anonymisation.bounds import Table
 from anonymisation.budget import DELTA, Accuracy, Share
+from anonymisation.cell import Cell, Noisy, Told
 from anonymisation.errors import AnonymisationError
-from anonymisation.estimate import Cell, Noisy, cell
-from anonymisation.plan import Plan, Vector, cells, fit
+from anonymisation.estimate import cell
+from anonymisation.plan import Plan, cells, fit
 from anonymisation.question import Question, digest
+from anonymisation.vectors import Vector
 from anonymisation.words import Group, words
 
 __all__ = ["Answer", "Price", "compute", "price", "words"]
@@ -59,8 +61,15 @@ class Answer:
             "words": dict(self.words),
         }
 
-    def _row(self, keys: Sequence[str | int | bool], row: dict[str, Cell]) -> dict[str, Any]:
-        return dict(zip(self.by, keys, strict=True)) | {name: asdict(cell) for name, cell in row.items()}
+    def _row(self, keys: Sequence[str | int | bool], row: Mapping[str, Told]) -> dict[str, Any]:
+        return dict(zip(self.by, keys, strict=True)) | {name: _plain(told) for name, told in row.items()}
+
+
+def _plain(told: Told) -> dict[str, Any]:
+    if isinstance(told, Cell):
+        return asdict(told)
+    cells = [{"at": dict(at), **asdict(each)} for at, each in told.cells]
+    return {"cells": cells} | ({"repaired": True} if told.repaired else {})
 
 
 def price(question: Question, table: Table) -> Price:
@@ -110,13 +119,15 @@ def _charge(share: Share) -> int:
 def _noisy_groups(
     plan: Plan, shares: dict[Vector, Share], exact: dict[Vector, aggregate.Integers]
 ) -> tuple[Group, ...]:
-    noisy = {vector: noise.add(exact[vector], share.scale).tolist() for vector, share in shares.items()}
+    noisy = {
+        vector: noise.add(exact[vector], share.scale).reshape(plan.size, vector.width).tolist()
+        for vector, share in shares.items()
+    }
     return tuple(
-        (keys, _cells(plan, shares, {v: noisy[v][place] for v in noisy}))
+        (keys, _cells(plan, {v: Noisy(tuple(noisy[v][place]), share) for v, share in shares.items()}))
         for place, keys in enumerate(cells(plan))
     )
 
 
-def _cells(plan: Plan, shares: dict[Vector, Share], values: dict[Vector, int]) -> dict[str, Cell]:
-    numbers = {vector: Noisy(value, shares[vector]) for vector, value in values.items()}
+def _cells(plan: Plan, numbers: Mapping[Vector, Noisy]) -> dict[str, Told]:
     return {statistic.name: cell(statistic, numbers) for statistic in plan.statistics}

@@ -20,7 +20,11 @@ Kind = Literal["category", "integer", "decimal", "date", "boolean"]
 
 @dataclass(frozen=True)
 class Column:
-    """One declared column; `low`/`high` are decimal or ISO date strings, `digits` the decimals kept in sums."""
+    """One declared column; `low`/`high` are decimal or ISO date strings, `digits` the decimals kept in sums.
+
+    Of a column that is `never_null` a mean shares its count with the count of rows. Where the data breaks the promise
+    the mean is off by the rows that lack a value; the privacy loss does not rest on it.
+    """
 
     name: str
     kind: Kind
@@ -28,6 +32,7 @@ class Column:
     low: str | None = None
     high: str | None = None
     digits: int = 0
+    never_null: bool = False
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Loss is zero-concentrated (Bun and Steinke 2016): a discrete Gaussian of scale s
 rho = s2 / (2 sigma**2) (Canonne, Kamath and Steinke 2020, theorem 4), and losses add. Everything rounds against the asker.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -13,7 +14,8 @@ from typing import Final
 import numpy as np
 
 from anonymisation.errors import BadQuestion
-from anonymisation.plan import Plan, Statistic, Vector
+from anonymisation.plan import Plan
+from anonymisation.vectors import GRID, Linear, Listed, Quantiles, Rate, Shape, Statistic, Survival, Vector
 
 MICRO: Final = 1_000_000
 DELTA: Final = 1e-6
@@ -23,20 +25,21 @@ Z95: Final = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 SCALE_MARGIN: Final = 1 + 1e-12
 """Widens each scale so that rounding can never make the loss cross its integer."""
+RATE_PER: Final = 100_000
+"""Persons that a standardised rate is told per."""
 EXACT_TAIL: Final = 200
 """Below this scale the half-width is summed exactly, above it the normal approximation is within one."""
 
-WEIGHTS: Final[dict[tuple[str, str], int]] = {
-    ("count", "rows"): 20,
-    ("count", "present"): 20,
-    ("units", "units"): 20,
-    ("sum", "sum"): 18,
-    ("sum", "squares"): 2,
-    ("mean", "sum"): 9,
-    ("mean", "present"): 9,
-    ("mean", "squares"): 2,
+WHOLE: Final = 20
+"""What every statistic weighs."""
+WEIGHTS: Final[dict[str, tuple[int, ...]]] = {
+    "sum": (18, 2),
+    "mean": (9, 9, 2),
+    "variance": (5, 5, 10),
+    "sd": (5, 5, 10),
+    "quantile": (10, 10),
 }
-"""How a statistic's share is split over its vectors: every statistic weighs 20, a tenth of a sum or mean pays for its spread."""
+"""How a statistic's share is split over its vectors; a tenth of a sum or a mean pays for its spread. The others have one vector."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,16 @@ class Share:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """What to expect of a statistic before asking: 95 % of its noise lies within `plus_minus` (a mean: at `at_count` rows)."""
+    """What to expect of a statistic before asking: 95 % of its noise lies within `plus_minus`, of what `of` says.
+
+    Where the noise of the result depends on how many rows there are, it is told for `at_count` rows.
+    """
 
     name: str
     stat: str
     plus_minus: float
     at_count: int | None = None
+    of: str = "value"
 
 
 def split(plan: Plan, rho_micro: int) -> tuple[Share, ...]:
@@ -82,8 +89,9 @@ def split(plan: Plan, rho_micro: int) -> tuple[Share, ...]:
 def _weights(plan: Plan) -> dict[Vector, int]:
     weights: dict[Vector, int] = {}
     for statistic in plan.statistics:
-        for vector in statistic.vectors:
-            weights[vector] = weights.get(vector, 0) + WEIGHTS[statistic.stat, vector.kind]
+        own = WEIGHTS.get(statistic.stat, (WHOLE,))
+        for vector, weight in zip(statistic.vectors, own, strict=True):
+            weights[vector] = weights.get(vector, 0) + weight
     return weights
 
 
@@ -118,14 +126,66 @@ def half_width(scale: float) -> int:
 
 
 MEAN_AT: Final = 1_000
-"""The accuracy of a mean is told for a group of so many rows, since it depends on the count that nobody may know yet."""
+"""Accuracy is told for a group of so many rows where it depends on the count, which nobody may know yet."""
+FAIR_SPREAD: Final = 0.25
+"""Variance on the grid from -1 to 1 at which a correlation's or a slope's accuracy is told: a quarter of the bounds' width."""
 
 
-def accuracy(statistic: Statistic, shares: dict[Vector, Share]) -> Accuracy:
+def accuracy(statistic: Statistic, shares: Mapping[Vector, Share]) -> Accuracy:
     """Give the expected accuracy of a statistic; a function of the question alone."""
-    main = shares[statistic.vectors[0]]
-    if statistic.stat != "mean":
-        return Accuracy(statistic.name, statistic.stat, main.half_width / 10**statistic.digits)
-    count = shares[statistic.vectors[1]]
-    worst = sqrt(main.scale**2 + (main.vector.magnitude * count.scale) ** 2)
-    return Accuracy(statistic.name, "mean", Z95 * worst / MEAN_AT / 10**statistic.digits, MEAN_AT)
+    own = [shares[vector] for vector in statistic.vectors]
+    if statistic.stat == "mean":
+        found = _worst(*own[:2]) * Z95 / MEAN_AT / 10**statistic.digits
+    elif statistic.stat in {"variance", "sd"}:
+        found = _accuracy_of_spread(statistic, own)
+    elif statistic.shape is None or isinstance(statistic.shape, Listed):
+        return Accuracy(statistic.name, statistic.stat, own[0].half_width / 10**statistic.digits)
+    else:
+        return _accuracy_of_shape(statistic, own[0], statistic.shape)
+    return Accuracy(statistic.name, statistic.stat, found, MEAN_AT)
+
+
+def _accuracy_of_shape(statistic: Statistic, share: Share, shape: Shape) -> Accuracy:
+    """Of a quantile the error of its rank is told, of a regression that of a slope on the grid: both whatever the values are."""
+    told, of = Z95 * share.scale / MEAN_AT, "value"
+    at_count: int | None = MEAN_AT
+    if isinstance(shape, Quantiles):
+        told, of = told * _rank_noise(shape), "share of rows"
+    elif isinstance(shape, Survival):
+        told *= sqrt(len(shape.times))
+    elif isinstance(shape, Linear):
+        told, of = told / GRID**2 / FAIR_SPREAD, "value" if statistic.stat == "correlation" else "slope"
+    elif isinstance(shape, Rate):
+        told *= _rate_noise(shape)
+        at_count = None if shape.persons else MEAN_AT
+    return Accuracy(statistic.name, statistic.stat, told, at_count, of)
+
+
+def _worst(total: Share, count: Share) -> float:
+    """Give the noise of a sum divided by its count, times the count, at a mean as far from the middle as it can be."""
+    return sqrt(total.scale**2 + (total.vector.magnitude * count.scale) ** 2)
+
+
+def _accuracy_of_spread(statistic: Statistic, own: list[Share]) -> float:
+    """A variance at worst; a standard deviation at one of half the distance from the middle to a bound."""
+    total, count, squares = own
+    reach = total.vector.magnitude
+    noise = sqrt(
+        (squares.scale * 4**squares.vector.shift) ** 2
+        + (2 * reach * total.scale) ** 2
+        + (reach**2 * count.scale) ** 2
+    )
+    of_variance = Z95 * noise / MEAN_AT / 100.0**statistic.digits
+    return of_variance if statistic.stat == "variance" else of_variance / (reach / 10.0**statistic.digits)
+
+
+def _rank_noise(shape: Quantiles) -> float:
+    """Give the noise, in scales, of a running count that ends in the middle of the candidates and of a block."""
+    blocks = len(shape.candidates) / shape.block / 2
+    return sqrt(blocks * shape.block / (shape.block + 1) + shape.block / 4)
+
+
+def _rate_noise(shape: Rate) -> float:
+    """Give the noise of a rate, in scales over so many rows in every band; over public persons the rows do not matter."""
+    persons = shape.persons or (MEAN_AT,) * len(shape.weights)
+    return RATE_PER * MEAN_AT * sqrt(sum((w / n) ** 2 for w, n in zip(shape.weights, persons, strict=True)))

@@ -4,117 +4,129 @@ All of it is post-processing: it sees noisy values and public scales only, so it
 draws (a count as Poisson, a sum as compound Poisson, a mean by the spread of its values).
 """
 
-from dataclasses import dataclass
-from math import ceil, floor, sqrt
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import sqrt
+from typing import Final
 
-from anonymisation.budget import Z95, Share
-from anonymisation.plan import Statistic, Vector
+from anonymisation.budget import Z95
+from anonymisation.cell import EXTRA_DECIMALS, Cell, Noisy, Several, Spread, Told, counted, measured
+from anonymisation.curves import listed, quantiles, rate, survival
+from anonymisation.regression import correlation, regression
+from anonymisation.vectors import Statistic, Vector
 
-Holds = Literal["noise", "noise and sampling"]
-MEAN_DECIMALS = 6
-"""Decimals kept of a mean beyond those of its column."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One statistic of one group; `holds` says what `low..high` contains. A null value means too few rows to tell.
-
-    Counts and sums are unbiased, so a small one may be below zero; a display may clamp it.
-    """
-
-    value: int | float | None
-    low: int | float | None = None
-    high: int | float | None = None
-    noise_low: int | float | None = None
-    noise_high: int | float | None = None
-    below_noise: bool = True
-    holds: Holds = "noise"
+__all__ = ["Cell", "Noisy", "Several", "Told", "cell"]
 
 
-@dataclass(frozen=True)
-class Noisy:
-    """One noisy number and the share of budget that made it."""
-
-    value: int
-    share: Share
-
-    @property
-    def clear(self) -> bool:
-        """True where the value stands out of its noise: at least twice the 95 % half-width."""
-        return abs(self.value) >= 2 * self.share.half_width
+def cell(statistic: Statistic, noisy: Mapping[Vector, Noisy]) -> Told:
+    """Give one statistic from the noisy numbers of one group."""
+    return _ESTIMATORS[statistic.stat](statistic, [noisy[vector] for vector in statistic.vectors])
 
 
-def cell(statistic: Statistic, noisy: dict[Vector, Noisy]) -> Cell:
-    """Give the cell of one statistic from the noisy numbers of one group."""
-    first, *others = (noisy[vector] for vector in statistic.vectors)
-    if statistic.stat == "mean":
-        return _mean(first, others[0], others[1], statistic.digits)
-    if statistic.stat == "sum":
-        return _sum(first, others[0], statistic.digits)
-    return _count(first)
+def _count(_: Statistic, numbers: list[Noisy]) -> Cell:
+    return counted(numbers[0].value, numbers[0].share)
 
 
-def _count(count: Noisy) -> Cell:
-    width = count.share.half_width
-    reach = max(width, Z95 * sqrt(count.share.scale**2 + max(count.value, 0)))
-    low, high = floor(count.value - reach), ceil(count.value + reach)
-    noise = (count.value - width, count.value + width)
-    return Cell(
-        count.value, low, high, *noise, below_noise=not _stands_out(count), holds="noise and sampling"
-    )
-
-
-def _stands_out(count: Noisy) -> bool:
-    return count.clear and count.value > 0
-
-
-def _sum(total: Noisy, squares: Noisy, digits: int) -> Cell:
-    width = total.share.half_width
-    reach = float(width)
-    if _stands_out(squares):
-        reach = max(reach, Z95 * sqrt(total.share.scale**2 + _second_moment(squares)))
+def _sum(statistic: Statistic, numbers: list[Noisy]) -> Cell:
+    total, squares = numbers
+    sampled = squares.positive
+    variance = _second_moment(squares) if sampled else 0.0
+    width = float(total.share.half_width)
+    reach = max(width, Z95 * sqrt(total.share.scale**2 + variance))
 
     def told(distance: float) -> int | float:
-        return _unscaled(total.value + distance, digits)
+        whole = round(total.value + distance)
+        return whole if statistic.digits == 0 else whole / 10.0**statistic.digits
 
     return Cell(
-        told(0), told(-reach), told(reach), told(-width), told(width), not total.clear, _holds(squares)
-    )
+        told(0), told(-reach), told(reach), told(-width), told(width), not total.clear,
+        "noise and sampling" if sampled else "noise",
+    )  # fmt: skip
 
 
-def _mean(total: Noisy, count: Noisy, squares: Noisy, digits: int) -> Cell:
+def _mean(statistic: Statistic, numbers: list[Noisy]) -> Cell:
     """A ratio of two noisy numbers, its error to first order; untold where the count is within its own noise."""
+    total, count, squares = numbers
     if count.value < max(1, count.share.half_width):
         return Cell(None)
     vector = total.share.vector
-    distance = min(max(total.value / count.value, vector.low - vector.centre), vector.high - vector.centre)
+    low, high = vector.low - vector.centre, vector.high - vector.centre
+    distance = min(max(total.value / count.value, low), high)
     noise = (total.share.scale**2 + (distance * count.share.scale) ** 2) / count.value**2
-    spread = max(0.0, _second_moment(squares) / count.value - distance**2) if _stands_out(squares) else 0.0
-    width, reach = Z95 * sqrt(noise), Z95 * sqrt(noise + spread / count.value)
+    spread = max(0.0, _second_moment(squares) / count.value - distance**2) if squares.positive else 0.0
+    units = 10.0**statistic.digits
+    return measured(
+        (vector.centre + distance) / units,
+        Spread.of(noise / units**2, spread / count.value / units**2),
+        vector.low / units, vector.high / units, statistic.digits + EXTRA_DECIMALS,
+        clear=count.positive, sampled=squares.positive,
+    )  # fmt: skip
 
-    def told(offset: float) -> float:
-        return _rounded(min(max(vector.centre + distance + offset, vector.low), vector.high), digits)
 
-    return Cell(
-        told(0), told(-reach), told(reach), told(-width), told(width), not _stands_out(count), _holds(squares)
-    )
+def _variance(statistic: Statistic, numbers: list[Noisy]) -> Cell:
+    """The mean square distance from the mean, its noise to first order.
+
+    Its sampling variance is at most `(R**2 - v) * v / n`, where no value is further than R from the mean (a square of at most R**2
+    has a second moment of at most R**2 times its mean): wide for a column whose bounds are far from its values, never too narrow.
+    """
+    total, count, squares = numbers
+    rows = count.value
+    if rows < max(2, count.share.half_width):
+        return Cell(None)
+    vector = total.share.vector
+    ends = (vector.low - vector.centre, vector.high - vector.centre)
+    distance = min(max(total.value / rows, ends[0]), ends[1])
+    found = _without_floor(squares, total.value, rows) / rows - distance**2
+    noise = (
+        (squares.share.scale * 4.0**squares.share.vector.shift) ** 2
+        + (2 * distance * total.share.scale) ** 2
+        + ((distance**2 - found) * count.share.scale) ** 2
+    ) / rows**2
+    reach = max(ends[1] - distance, distance - ends[0])
+    sampling = max(0.0, (reach**2 - found) * found) / rows
+    units = 100.0**statistic.digits
+    most = ((vector.high - vector.low) / 2) ** 2 / units  # Popoviciu 1935
+    spread = Spread.of(noise / units**2, sampling / units**2)
+    clear = count.positive and found / units >= 2 * spread.noise
+    decimals = 2 * statistic.digits + EXTRA_DECIMALS
+    return measured(found / units, spread, 0.0, most, decimals, clear=clear, sampled=clear)
 
 
-def _holds(squares: Noisy) -> Holds:
-    return "noise and sampling" if _stands_out(squares) else "noise"
+def _deviation(statistic: Statistic, numbers: list[Noisy]) -> Cell:
+    """The square root of the variance and of the ends of its intervals."""
+    squared = _variance(statistic, numbers)
+    roots = {
+        name: None if end is None else round(sqrt(end), statistic.digits + EXTRA_DECIMALS)
+        for name in ("value", "low", "high", "noise_low", "noise_high")
+        if (end := getattr(squared, name)) is not None
+    }
+    return replace(squared, **roots)  # type: ignore[arg-type]  # the five are numbers
 
 
 def _second_moment(squares: Noisy) -> float:
     """Give the noisy sum of squares in squared steps of the column's last decimal."""
-    step: int = 4**squares.share.vector.shift
-    return float(squares.value * step)
+    return float(squares.value * 4**squares.share.vector.shift)
 
 
-def _unscaled(number: float, digits: int) -> int | float:
-    whole = round(number)
-    return whole if digits == 0 else whole / 10.0**digits
+def _without_floor(squares: Noisy, total: int, rows: int) -> float:
+    """Take back what cutting the last bits before squaring took off on average: each loses 0 to 2**shift - 1, all alike."""
+    lost = (2.0**squares.share.vector.shift - 1) / 2
+    spread = (4.0**squares.share.vector.shift - 1) / 12
+    return _second_moment(squares) + 2 * lost * total + rows * (spread - lost**2)
 
 
-def _rounded(number: float, digits: int) -> float:
-    return round(number / 10.0**digits, digits + MEAN_DECIMALS)
+_ESTIMATORS: Final[dict[str, Callable[[Statistic, list[Noisy]], Told]]] = {
+    "count": _count,
+    "units": _count,
+    "sum": _sum,
+    "mean": _mean,
+    "variance": _variance,
+    "sd": _deviation,
+    "quantile": quantiles,
+    "histogram": listed,
+    "contingency": listed,
+    "survival": survival,
+    "rate": rate,
+    "correlation": correlation,
+    "ols": regression,
+}

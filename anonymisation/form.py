@@ -12,11 +12,22 @@ MAX_ASKS = 20
 MAX_KEYS = 4
 MAX_RHO_MICRO = 100_000_000
 MAX_ROWS_PER_UNIT = 10_000
+MAX_EDGES = 200
+MAX_PROBS = 19
+MAX_COLUMNS = 8
+MAX_PERSONS = 10**9
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 AnswerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Name = Annotated[str, AfterValidator(expressions.name)]
 Expression = Annotated[tuple[Any, ...], BeforeValidator(expressions.normal)]
+Edge = Annotated[
+    str,
+    BeforeValidator(lambda raw: str(raw) if type(raw) is int else raw),
+    Field(min_length=1, max_length=30),
+]
+Probability = Annotated[str, Field(pattern=r"^0\.[0-9]{1,4}$")]
+Persons = Annotated[StrictInt, Field(ge=1, le=MAX_PERSONS)]
 Bound = Annotated[
     str,
     BeforeValidator(lambda raw: str(raw) if type(raw) is int else raw),
@@ -36,20 +47,27 @@ class Let(Record):
 
 
 class Unit(Record):
-    """At most `rows` rows in at most `groups` groups are kept of each privacy unit (K and L)."""
+    """At most `rows` rows in at most `groups` groups are kept of each privacy unit (K and L), of each group `rows_per_group`."""
 
     rows: StrictInt | None = Field(None, ge=1, le=MAX_ROWS_PER_UNIT)
     groups: StrictInt | None = Field(None, ge=1, le=MAX_ROWS_PER_UNIT)
+    rows_per_group: StrictInt | None = Field(None, ge=1, le=MAX_ROWS_PER_UNIT)
 
 
 class Ask(Record):
-    """One statistic; `low` and `high` clip the values of a sum or a mean."""
+    """One statistic; `low` and `high` clip the values of `column`. Which arguments a statistic takes is in `statistics`."""
 
     name: AnswerName
     stat: str = Field(max_length=40)
     column: Name | None = None
     low: Bound | None = None
     high: Bound | None = None
+    columns: tuple[Name, ...] = Field((), max_length=MAX_COLUMNS)
+    event: Name | None = None
+    edges: tuple[Edge, ...] = Field((), max_length=MAX_EDGES)
+    probs: tuple[Probability, ...] = Field((), max_length=MAX_PROBS)
+    standard: str | None = Field(None, max_length=40)
+    persons: tuple[Persons, ...] = Field((), max_length=MAX_EDGES)
 
 
 class Question(Record):

@@ -152,9 +152,16 @@ _FIELDS: Final = frozenset(
         "expr",
         "rows",
         "groups",
+        "rows_per_group",
         "stat",
         "column",
         "low",
         "high",
+        "columns",
+        "event",
+        "edges",
+        "probs",
+        "standard",
+        "persons",
     ]
 )

@@ -5,11 +5,11 @@ values already clipped to the steward's bounds, so that interval arithmetic on t
 """
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import pairwise
-from typing import Any, Final, NoReturn
+from typing import Any, Final, Literal, NoReturn
 
 import polars as pl
 
@@ -121,7 +121,7 @@ def _apply(op: str, left: pl.Expr, right: pl.Expr) -> pl.Expr:
 
 def _other(left: Typed, right: Tree | Literal_, scope: Scope) -> pl.Expr:
     if not isinstance(right, tuple):
-        return pl.lit(_constant(left, right))
+        return pl.lit(constant(left, right))
     value = read(right, scope)
     same = type(value) is type(left) and not isinstance(value, Label)
     if not same or (isinstance(value, Number) and isinstance(left, Number) and value.digits != left.digits):
@@ -133,7 +133,7 @@ def _other(left: Typed, right: Tree | Literal_, scope: Scope) -> pl.Expr:
     return value.expr
 
 
-def _constant(like: Typed, value: Literal_) -> int | bool:
+def constant(like: Typed, value: Literal_) -> int:
     """Give a literal as the column holds it."""
     if isinstance(like, Number):
         return _number_constant(like, value)
@@ -188,7 +188,7 @@ def _is_null(args: list[Any], scope: Scope) -> Truth:
 
 def _among(args: list[Any], scope: Scope) -> Truth:
     subject = read(args[0], scope)
-    return Truth(subject.expr.is_in([_constant(subject, value) for value in args[1]]))
+    return Truth(subject.expr.is_in([constant(subject, value) for value in args[1]]))
 
 
 def _between(args: list[Any], scope: Scope) -> Truth:
@@ -197,7 +197,7 @@ def _between(args: list[Any], scope: Scope) -> Truth:
         raise BadQuestion(
             "comparison_unordered", "Operator between needs numbers or dates.", "Use in.", operator="between"
         )
-    return Truth(subject.expr.is_between(_constant(subject, args[1]), _constant(subject, args[2])))
+    return Truth(subject.expr.is_between(constant(subject, args[1]), constant(subject, args[2])))
 
 
 # --- recodes ------------------------------------------------------------------------------------------------------------
@@ -310,14 +310,33 @@ def _bins(args: list[Any], scope: Scope) -> Label:
             f"Bins are made of numbers or dates, not of {KIND_WORD[type(subject)]}.",
             "Use case.",
         )
-    edges = [_constant(subject, edge) for edge in args[1]]
-    if any(low >= high for low, high in pairwise(edges)) or len(edges) > MAX_EDGES:
+    edges = increasing(subject, args[1])
+    return Label(place_among(subject.expr, edges), bin_labels([str(edge) for edge in args[1]]))
+
+
+def increasing(subject: Number | Day, edges: Sequence[Literal_]) -> list[int]:
+    """Give edges as the column holds them; raises `bins_edges` where they do not increase."""
+    found = [constant(subject, edge) for edge in edges]
+    if any(low >= high for low, high in pairwise(found)) or len(found) > MAX_EDGES:
         raise BadQuestion("bins_edges", f"The edges of bins increase, and there are at most {MAX_EDGES}.")
-    code = pl.sum_horizontal([(subject.expr >= edge).cast(pl.UInt32) for edge in edges], ignore_nulls=False)
-    return Label(code.cast(pl.UInt32), _bin_labels([str(edge) for edge in args[1]]))
+    return found
 
 
-def _bin_labels(edges: list[str]) -> tuple[str, ...]:
+def place_among(expr: pl.Expr, edges: Sequence[int], *, closed: Literal["left", "right"] = "left") -> pl.Expr:
+    """Give the number of edges at or below a whole number (below it, where intervals are closed on the right)."""
+    number, steps = expr.cast(pl.Int64), {high - low for low, high in pairwise(edges)}
+    if len(steps) == 1:  # evenly spaced: a division is ten times faster than a search
+        step = steps.pop()
+        over = number - edges[0] + (step if closed == "left" else step - 1)
+        return (over // step).clip(0, len(edges)).cast(pl.UInt32)
+    place = pl.lit(pl.Series(edges, dtype=pl.Int64)).search_sorted(
+        number, side="right" if closed == "left" else "left"
+    )
+    return pl.when(number.is_not_null()).then(place).cast(pl.UInt32)
+
+
+def bin_labels(edges: Sequence[str]) -> tuple[str, ...]:
+    """Give the names of the bins that edges cut."""
     inner = (f"[{low}, {high})" for low, high in pairwise(edges))
     return (f"<{edges[0]}", *inner, f">={edges[-1]}")
 

@@ -4,8 +4,8 @@ Tables are small and hostile (null, outside the domain, beyond the bounds, not a
 """
 
 import math
-from collections.abc import Callable
-from itertools import product
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations_with_replacement, product
 from typing import Any
 
 import polars as pl
@@ -16,7 +16,8 @@ from hypothesis.errors import NoSuchExample
 
 from anonymisation import aggregate, sensitivity
 from anonymisation.bounds import UNIT
-from anonymisation.plan import Plan, Vector, fit
+from anonymisation.plan import Plan, fit
+from anonymisation.vectors import GRID, Vector
 from tests.unit.anonymisation.question_tables import DEPARTMENTS, SCHEMA, STAYS, question
 
 LETS = [
@@ -44,6 +45,30 @@ ASKS: list[dict[str, Any]] = [
     {"name": "w", "stat": "sum", "column": "weight", "low": "-5.5", "high": 100},
     {"name": "m", "stat": "mean", "column": "cost"},
     {"name": "v", "stat": "mean", "column": "share", "high": 500},
+    {"name": "z", "stat": "variance", "column": "cost", "low": 1, "high": 300},
+    {"name": "q", "stat": "quantile", "column": "age", "edges": [18, 40, 41, 65]},
+    {"name": "e", "stat": "quantile", "column": "cost", "low": 5, "probs": ["0.1"]},
+    {"name": "h", "stat": "histogram", "column": "weight", "edges": ["60.5", "80"]},
+    {"name": "x", "stat": "contingency", "columns": ["dead", "grade"]},
+    {"name": "k", "stat": "survival", "column": "age", "event": "dead", "edges": [17, 40, 60]},
+    {
+        "name": "r",
+        "stat": "rate",
+        "column": "age",
+        "event": "dead",
+        "standard": "esp2013",
+        "edges": [0, 40, 85],
+    },
+    {
+        "name": "p",
+        "stat": "rate",
+        "column": "age",
+        "standard": "esp2013",
+        "edges": [15, 65],
+        "persons": [1000, 500],
+    },
+    {"name": "o", "stat": "correlation", "columns": ["age", "dead"]},
+    {"name": "l", "stat": "ols", "column": "cost", "columns": ["age", "twice"], "high": 500},
 ]
 
 ROWS = st.fixed_dictionaries(
@@ -63,14 +88,19 @@ ROWS = st.fixed_dictionaries(
 )
 UNITS = st.lists(st.lists(ROWS, min_size=1, max_size=7), min_size=1, max_size=4)
 QUESTIONS = st.builds(
-    lambda ask, where, by, rows, groups: question(
-        ask, where=where, by=by, let=LETS, unit={"rows": rows, "groups": groups}
+    lambda ask, where, by, rows, groups, within: question(
+        ask,
+        where=where,
+        by=by,
+        let=LETS,
+        unit={"rows": rows, "groups": groups} | ({"rows_per_group": within} if within else {}),
     ),
     st.lists(st.sampled_from(ASKS), min_size=1, max_size=3, unique_by=lambda ask: ask["name"]),
     st.sampled_from(FILTERS),
     st.sampled_from(KEYS),
     st.integers(1, 5),
     st.integers(1, 4),
+    st.integers(0, 4),
 )
 WORLDS = st.tuples(UNITS, QUESTIONS, st.binary(min_size=1, max_size=4), st.integers(1, 3))
 
@@ -141,7 +171,7 @@ def keys_from_the_data(patch: Patch) -> None:
     """Give cells to the groups that occur, in order, instead of those declared."""
     honest = aggregate._scatter
 
-    def ranked(plan: Plan, codes: pl.Series, values: pl.Series) -> Any:
+    def ranked(plan: Plan, codes: pl.Series, values: Any) -> Any:
         return honest(plan, codes.rank("dense").cast(pl.UInt32) - 1 if len(codes) else codes, values)
 
     patch.setattr(aggregate, "_scatter", ranked)
@@ -168,8 +198,8 @@ def choice_among_all(patch: Patch) -> None:
 
 
 FAULTS = {
-    "count 25 % short": short("counts"),
-    "sum 25 % short": short("sums"),
+    "rows 25 % short": short("rows"),
+    "terms 25 % short": short("scaled"),
     "units 25 % short": short("units"),
     "recode after bounding": recode_after_bounding,
     "keys from the data": keys_from_the_data,
@@ -199,12 +229,18 @@ def test_a_planted_fault_is_found(fault: str, monkeypatch: Patch) -> None:
 # --- the second computation of the sensitivity ----------------------------------------------------------------------------
 
 
-def farthest(rows: int, groups: int, keys: int, terms: tuple[int, ...]) -> int:
-    """Enumerate all a unit may hold: how many rows in which groups, each with any of the extreme terms."""
+def farthest(rows: int, groups: int, keys: int, within: int, terms: Sequence[tuple[int, ...]]) -> int:
+    """Enumerate all a unit may hold: how many rows in which groups, each adding any one of the extreme terms to its group."""
+    reach = {
+        used: max(
+            _squared([sum(cell) for cell in zip(*chosen, strict=True)]) for chosen in _choices(terms, used)
+        )
+        for used in range(1, min(rows, within) + 1)
+    }
     best = 0
     stack: list[tuple[int, int, int, int]] = [
         (0, rows, groups, 0)
-    ]  # group, rows left, groups left, squared length so far
+    ]  # group, rows and groups left, squared length
     while stack:
         group, left, open_groups, length = stack.pop()
         best = max(best, length)
@@ -212,32 +248,59 @@ def farthest(rows: int, groups: int, keys: int, terms: tuple[int, ...]) -> int:
             continue
         stack.append((group + 1, left, open_groups, length))
         if open_groups:
-            for used in range(1, left + 1):
-                reach = max(abs(sum(terms_of)) for terms_of in [[term] * used for term in terms])
-                stack.append((group + 1, left - used, open_groups - 1, length + reach**2))
+            stack.extend(
+                (group + 1, left - used, open_groups - 1, length + reach[used])
+                for used in range(1, min(left, within) + 1)
+            )
     return best
+
+
+def _choices(terms: Sequence[tuple[int, ...]], used: int) -> Iterator[tuple[tuple[int, ...], ...]]:
+    return combinations_with_replacement(terms, used)
+
+
+def _squared(cells: Sequence[int]) -> int:
+    return sum(cell**2 for cell in cells)
 
 
 @given(
     st.integers(1, 6),
     st.integers(1, 5),
     st.integers(1, 4),
+    st.integers(1, 7),
     st.integers(-9, 9),
     st.integers(0, 9),
     st.integers(-9, 9),
 )
 @settings(max_examples=200, deadline=None)
 def test_the_closed_formulas_agree_with_enumeration(
-    rows: int, groups: int, keys: int, low: int, span: int, centre: int
+    rows: int, groups: int, keys: int, within: int, low: int, span: int, centre: int
 ) -> None:
     high = low + span
-    assert sensitivity.counts(rows) == farthest(rows, groups, keys, (1,))
+    counted = sensitivity.rows(rows, groups, keys, within)
+    assert counted == farthest(rows, groups, keys, within, [(1,)])
+    assert counted == farthest(
+        rows, groups, keys, within, [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    )  # counts in cells
     vector = Vector("sum", "x", low, high, centre)
-    assert sensitivity.sums(rows, vector.magnitude) == farthest(
-        rows, groups, keys, (low - centre, high - centre)
-    )
+    ends = [(low - centre,), (high - centre,)]
+    assert sensitivity.scaled(counted, vector.length_squared) == farthest(rows, groups, keys, within, ends)
     squared = Vector("squares", "x", low, high, centre, 1)
-    terms = tuple(((value - centre) // 2) ** 2 for value in range(low, high + 1))
-    assert sensitivity.sums(rows, squared.magnitude) == farthest(rows, groups, keys, terms)
+    terms = [(((value - centre) // 2) ** 2,) for value in (low, high)]
+    assert sensitivity.scaled(counted, squared.length_squared) == farthest(rows, groups, keys, within, terms)
     held = [sum(cells) for cells in product((0, 1), repeat=keys) if sum(cells) <= min(rows, groups)]
     assert sensitivity.units(rows, groups, keys) == max(held)
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4))
+@settings(max_examples=20, deadline=None)
+def test_the_length_of_products_agrees_with_enumeration(
+    rows: int, groups: int, keys: int, within: int
+) -> None:
+    vector = Vector("moments", width=6, factors=("a", "b"))
+    corners = [
+        tuple(left * right for left, right in combinations_with_replacement((GRID, *ends), 2))
+        for ends in product((-GRID, 0, GRID), repeat=2)
+    ]
+    claimed = sensitivity.scaled(sensitivity.rows(rows, groups, keys, within), vector.length_squared)
+    assert claimed == farthest(rows, groups, keys, within, corners)

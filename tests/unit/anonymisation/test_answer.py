@@ -151,9 +151,7 @@ def test_figures_of_one_group_are_told_in_one_sentence(silent: None) -> None:
 def test_groups_are_told_from_the_smallest_to_the_largest(silent: None) -> None:
     data = many().filter((pl.col("dept") != "56") | (pl.col(UNIT) < 400))
     told = ask(COUNT, data=data, by=["dept"], rho_micro=100_000_000).words["en"]
-    assert told.startswith(
-        "Over 4 groups by dept, stays goes from about 100, give or take 20 (56) to about 1,000,"
-    )
+    assert told.startswith("By dept, stays goes from about 100 ± 20 (56) to about 1,000 ± 62 (22).")
 
 
 def test_truth_values_are_told_as_yes_and_no(silent: None) -> None:
@@ -164,7 +162,7 @@ def test_truth_values_are_told_as_yes_and_no(silent: None) -> None:
 
 def test_groups_without_any_told_mean_are_told_so(silent: None) -> None:
     told = ask(MEAN, data=many(8), by=["dept"], rho_micro=1_000).words
-    assert told["en"].startswith("Over 4 groups by dept, none has enough rows to tell age.")
+    assert told["en"].startswith("By dept, no group has enough rows to tell age.")
     assert "interval" not in told["en"]
 
 
@@ -176,11 +174,11 @@ def test_the_words_say_what_the_interval_holds(silent: None) -> None:
 
 
 def test_the_words_say_whom_the_answer_protects(silent: None) -> None:
-    assert ask(COUNT).words["en"].endswith("At most 3 rows of each nir are kept.")
+    assert ask(COUNT).words["en"].endswith("Each patient counts for at most 3 rows.")
     assert (
         ask(COUNT, by=["dept"], unit={"groups": 1})
         .words["fr"]
-        .endswith("On retient de chaque nir au plus 3 lignes, dans au plus 1 groupe.")
+        .endswith("Chaque patient compte pour au plus 3 lignes dans 1 groupe.")
     )
     told = ask(COUNT, table=PER_ROW).words
     assert told["en"].endswith("The protected unit is the row, not the person.")
@@ -212,6 +210,6 @@ def test_a_mean_stays_within_its_bounds_whatever_the_noise() -> None:
         Vector("present", "age"),
         Vector("squares", "age", 0, 120, 60),
     )
-    noisy = {v: Noisy(n, Share(v, 1, 1, 2.0)) for v, n in zip(vectors, (10_000, 50, -9), strict=True)}
+    noisy = {v: Noisy((n,), Share(v, 1, 1, 2.0)) for v, n in zip(vectors, (10_000, 50, -9), strict=True)}
     mean = cell(Statistic("m", "mean", vectors), noisy)
     assert (mean.value, mean.high, mean.holds) == (120, 120, "noise")

@@ -219,9 +219,45 @@ def test_every_operator_has_its_place(where: Any) -> None:
 @pytest.mark.parametrize(
     ("ask", "expected"),
     [
-        ({"stat": "quantile", "column": "age"}, "statistic_not_yet"),
-        ({"stat": "median", "column": "age"}, "statistic_not_yet"),
-        ({"stat": "min", "column": "age"}, "statistic_unknown"),
+        ({"stat": "logistic", "column": "age"}, "statistic_not_yet"),
+        ({"stat": "median", "column": "age"}, "statistic_is_quantile"),
+        ({"stat": "mode", "column": "age"}, "statistic_unknown"),
+        ({"stat": "quantile", "column": "age", "edges": [-5, 60]}, "bounds_outside"),
+        ({"stat": "quantile", "column": "age", "edges": [60, 50]}, "bins_edges"),
+        ({"stat": "quantile", "column": "age", "probs": ["1.5"]}, "question_form"),
+        ({"stat": "quantile", "column": "entry"}, "number_expected"),
+        ({"stat": "histogram", "column": "age"}, "statistic_arguments"),
+        ({"stat": "histogram", "column": "dept", "edges": [5]}, "bins_subject"),
+        ({"stat": "histogram", "column": "age", "edges": ["x"]}, "literal_kind"),
+        ({"stat": "contingency", "columns": ["dept"]}, "statistic_arguments"),
+        ({"stat": "contingency", "columns": ["dept", "dept"]}, "statistic_arguments"),
+        ({"stat": "contingency", "columns": ["dept", "cost"]}, "group_without_domain"),
+        ({"stat": "contingency", "columns": ["age", "dept", "dead", "grade", "year"]}, "column_unknown"),
+        ({"stat": "survival", "column": "age", "edges": [30]}, "statistic_arguments"),
+        ({"stat": "survival", "column": "age", "event": "dept", "edges": [30]}, "event_expected"),
+        ({"stat": "rate", "column": "age", "standard": "esp2013"}, "rate_denominator"),
+        ({"stat": "rate", "column": "age", "standard": "mars", "event": "dead"}, "standard_unknown"),
+        (
+            {"stat": "rate", "column": "age", "standard": "esp2013", "event": "dead", "edges": [3]},
+            "standard_bands",
+        ),
+        (
+            {"stat": "rate", "column": "age", "standard": "esp2013", "edges": ["x"], "event": "dead"},
+            "standard_bands",
+        ),
+        (
+            {"stat": "rate", "column": "age", "standard": "esp2013", "edges": [40, 0], "event": "dead"},
+            "standard_bands",
+        ),
+        (
+            {"stat": "rate", "column": "age", "standard": "esp2013", "edges": [0, 40], "persons": [5]},
+            "standard_bands",
+        ),
+        ({"stat": "correlation", "columns": ["age"]}, "statistic_arguments"),
+        ({"stat": "correlation", "columns": ["age", "weight"]}, "bounds_missing"),
+        ({"stat": "ols", "column": "cost", "columns": ["cost"]}, "statistic_arguments"),
+        ({"stat": "ols", "column": "cost", "columns": ["entry"]}, "number_expected"),
+        ({"stat": "variance", "column": "age", "columns": ["cost"]}, "statistic_arguments"),
         ({"stat": "sum"}, "column_missing"),
         ({"stat": "mean", "column": "dept"}, "number_expected"),
         ({"stat": "mean", "column": "entry"}, "number_expected"),
@@ -243,8 +279,50 @@ def test_a_statistic_that_cannot_be_given_says_why(ask: dict[str, Any], expected
     assert code(ask=[{"name": "x", **ask}]) == expected
 
 
-def test_an_unsupported_statistic_names_the_route() -> None:
-    assert "bins" in refusal(document([{"name": "q", "stat": "quantile", "column": "age"}])).to_do
+@pytest.mark.parametrize(
+    ("stat", "route"), [("logistic", "ols"), ("cox", "survival"), ("poisson", "rate"), ("max", "0.95")]
+)
+def test_an_unsupported_statistic_names_the_route(stat: str, route: str) -> None:
+    assert route in refusal(document([{"name": "q", "stat": stat, "column": "age"}])).to_do
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        {"stat": "variance", "column": "age"},
+        {"stat": "sd", "column": "dead"},
+        {"stat": "quantile", "column": "cost", "low": 0, "high": 100, "probs": ["0.25", "0.75"]},
+        {"stat": "quantile", "column": "age", "edges": [30, 60, 120, 200]},
+        {"stat": "quantile", "column": "age", "edges": [120]},
+        {"stat": "histogram", "column": "weight", "edges": ["60.5", 80]},
+        {"stat": "histogram", "column": "entry", "edges": ["2021-01-01"]},
+        {"stat": "contingency", "columns": ["dept", "dead", "grade"]},
+        {"stat": "survival", "column": "age", "event": "dead", "edges": [30, 60]},
+        {"stat": "rate", "column": "age", "event": "dead", "standard": "esp2013"},
+        {"stat": "rate", "column": "age", "standard": "esp2013", "edges": [0, 65], "persons": [1000, 50]},
+        {"stat": "correlation", "columns": ["age", "cost"]},
+        {"stat": "ols", "column": "cost", "columns": ["age", "dead"], "high": 500},
+    ],
+)
+def test_every_statistic_has_its_place(ask: dict[str, Any]) -> None:
+    asked = question([{"name": "x", **ask}])
+    check(asked, STAYS)
+    assert canonical(parse(canonical(asked))) == canonical(asked)
+
+
+def test_a_table_too_large_to_be_told_is_refused() -> None:
+    ages = [{"name": f"a{i}", "expr": ["bins", "age", list(range(1, 50 + i))]} for i in range(3)]
+    asked = {"name": "t", "stat": "contingency", "columns": ["a0", "a1", "a2"]}
+    assert code(ask=[asked], let=ages) == "too_many_groups"
+    curve = {"name": "q", "stat": "quantile", "column": "age"}
+    assert code(ask=[curve], let=ages, by=["a0", "a1"]) == "too_many_cells"
+
+
+def test_a_bound_per_group_is_never_wider_than_the_others_imply() -> None:
+    fitted = plan.fit(question(by=["dept"], unit={"rows": 9, "groups": 2, "rows_per_group": 3}), STAYS)
+    assert (fitted.rows, fitted.groups, fitted.per_group) == (6, 2, 3)
+    assert fitted.sensitivity_squared(fitted.vectors[0]) == 18
+    assert plan.fit(question(unit={"rows": 2, "rows_per_group": 5}), STAYS).per_group == 2
 
 
 @pytest.mark.parametrize(
