@@ -24,8 +24,8 @@ import pytest
 from enclave.demo.notebook_session import NotebookSession, open_notebook
 from enclave.demo.ways_out import PRELUDE
 from tests.integration.sandbox.house_stand_in import PASSWORD
+from tests.places import NOTEBOOK_VENV, ROOT
 
-ROOT = Path(__file__).parents[3]
 # A user nobody else is: the hub refuses to be root.
 ORDINARY_UID = 64017
 START_SECONDS = 60.0
@@ -89,7 +89,7 @@ def environment(state: Path, run: Path, port: int, output_bytes: int) -> dict[st
         "ENCLAVE_STATE": str(state),
         "ENCLAVE_RUN": str(run),
         "ENCLAVE_BIND": f"127.0.0.1:{port}",
-        "ENCLAVE_NOTEBOOK_VENV": str(ROOT / ".venv-notebook"),
+        "ENCLAVE_NOTEBOOK_VENV": str(NOTEBOOK_VENV),
         "ENCLAVE_NOTEBOOK_CODE": str(ROOT / "notebooks_image"),
         "ENCLAVE_OUTPUT_BYTES_PER_DAY": str(output_bytes),
     }

@@ -8,9 +8,9 @@ import pytest
 
 from notebooks_image.enclave_server.kernel_launcher import ENVIRONMENT, message_folder, sandbox_arguments
 from notebooks_image.enclave_server.seccomp import UnknownMachineError
+from tests.places import NOTEBOOK_VENV, ROOT
 
-ROOT = Path(__file__).parents[3]
-NOTEBOOK_PYTHON = ROOT / ".venv-notebook" / "bin" / "python"
+NOTEBOOK_PYTHON = NOTEBOOK_VENV / "bin" / "python"
 CONNECTION = Path("/run/rt/k/kernel.json")
 
 
