@@ -74,8 +74,11 @@ def add_partner(books: Books, by: Visitor, partner: Partner) -> None:
 
 
 def declare_dataset(books: Books, by: Visitor, dataset: Dataset) -> None:
-    """Declare a dataset of a partner; its first file is brought in by the intake."""
-    with _act(books, by, AGREES, "admin.dataset", EventObject("dataset", dataset.id)) as receipt:
+    """Declare a dataset of a partner with the policy its files come in under; they are brought in by the intake."""
+    about = [EventObject("dataset", dataset.id)]
+    if dataset.confirmed_policy_sha256 is not None:
+        about.append(EventObject("policy", dataset.id, sha256=dataset.confirmed_policy_sha256))
+    with _act(books, by, AGREES, "admin.dataset", *about) as receipt:
         books.agreements.put_dataset(dataset, receipt)
 
 

@@ -1,118 +1,123 @@
 """A partner's file, read by its dataset policy: typed rows, and the rows that cannot be kept with the reason why.
 
-Everything in the file is hostile: a reason names a column and a rule, never a value. CSV with `;`, `,` or tab, UTF-8,
-plain or gzip; decimal point or comma; dates as 2025-01-31 or 31/01/2025.
+Everything in the file is hostile: a reason names a column and a rule, never a value. CSV, Parquet or SAS7BDAT, a few
+thousand rows in memory at a time; decimal point or comma; dates as 2025-01-31 or 31/01/2025.
 """
 
-import gzip
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 
+from enclave import partner_csv, partner_reader
 from enclave.agreements.policy import DatasetPolicy, PolicyColumn
 from enclave.errors import BadInput
+from enclave.partner_csv import LATIN_1, LINE, Look, TextRows, Told
 
-DELIMITERS: Final = (";", ",", "\t")
-# A line that long is not a line of a table; it would have to be held in memory whole.
-HEADER_BYTES_MAX: Final = 1_000_000
-BLOCK_BYTES: Final = 4 << 20
 # As many rows as tell what a column holds.
 SAMPLE_ROWS: Final = 5_000
-LINE: Final = "_line"
+UNPACKED_MAX: Final = 100 * 10**9
+# What a compressed file is taken for before it is read; more than enough parts cost less than too few.
+USUAL_RATIO: Final = 6
 REASON: Final = "_reason"
+UNREAD: Final = "_unread "
+ROW: Final = "_row"
+CELLS: Final = "cells"
 TRUE_WORDS: Final = ("1", "1.0", "true", "oui", "o", "yes", "y")
 FALSE_WORDS: Final = ("0", "0.0", "false", "non", "n", "no")
 
 
 @dataclass(frozen=True)
 class PartnerRows:
-    """Rows of a partner's file: `kept` typed by the policy, `aside` as written with `_line` and `_reason`."""
+    """Some rows of a partner's file: `kept` typed by the policy, `aside` as written with `_line` and `_reason`.
+
+    `unread` counts the cells of each column that say something its kind cannot hold.
+    """
 
     kept: pl.DataFrame
     aside: pl.DataFrame
+    unread: Counter[str] = field(default_factory=Counter)
 
-    @property
-    def read(self) -> int:
-        """How many rows the file held."""
-        return self.kept.height + self.aside.height
-
-    def reasons(self) -> dict[str, int]:
+    def reasons(self) -> Counter[str]:
         """How many rows were put aside for each reason."""
-        counted = self.aside.group_by(REASON).len().sort(REASON)
-        return dict(counted.iter_rows())
+        counted = self.aside.group_by(REASON).len()
+        return Counter(dict(counted.iter_rows()))
 
 
-def read_partner_file(path: Path, policy: DatasetPolicy) -> PartnerRows:
-    """Read a CSV by its policy.
+@dataclass(frozen=True)
+class PartnerFile:
+    """A file that has the columns of its policy; `written` says how it was read."""
 
-    Raises `BadInput` when the file as a whole is not what the policy describes: nothing is kept of it then.
+    path: Path
+    policy: DatasetPolicy
+    written: str
+    unpacked: int  # bytes, an estimate where the format packs
+    _look: Look | None
+    _limit: int
+
+    def rows(self, told: Told = lambda _done: None) -> Iterator[PartnerRows]:
+        """Give the rows typed by the policy, some at a time; raises `BadInput` where the file cannot be read on."""
+        for text in _text_rows(self.path, self._look, self._limit, told):
+            yield _by_policy(text, self.policy)
+
+
+def open_partner_file(path: Path, policy: DatasetPolicy, limit: int = UNPACKED_MAX) -> PartnerFile:
+    """Look at a file; raises `BadInput` when it is not, as a whole, what the policy describes.
+
+    `limit` is the most bytes it may unpack to.
     """
-    names = [column.name for column in policy.source_columns]
-    delimiter = _delimiter(path, names)
-    written, broken = _as_text(path, delimiter)
-    _check_complete(path)
-    return _by_policy(written, broken, policy)
+    seen = _looked(path, limit)
+    names = seen.header if seen else partner_reader.header(path)
+    _check_header(names, [column.name for column in policy.source_columns], path)
+    if seen is None:
+        return PartnerFile(path, policy, path.suffix[1:], path.stat().st_size * USUAL_RATIO, seen, limit)
+    encoding = "Latin-1" if seen.encoding == LATIN_1 else "UTF-8"
+    return PartnerFile(path, policy, f"CSV, {encoding}", seen.unpacked, seen, limit)
 
 
 def sample(path: Path, rows: int = SAMPLE_ROWS) -> pl.DataFrame:
     """Read the first rows of a file nothing was declared about yet, every cell as text.
 
-    Raises `BadInput` when it cannot be read as CSV.
+    Raises `BadInput` when it cannot be read.
     """
-    header = _header(path)
-    delimiter = max(DELIMITERS, key=header.count)
-    try:
-        return pl.read_csv(path, separator=delimiter, infer_schema=False, n_rows=rows)
-    except (pl.exceptions.PolarsError, OSError):
-        raise _not_csv(path) from None
+    frames, height = [], 0
+    for text in _text_rows(path, _looked(path, UNPACKED_MAX), UNPACKED_MAX, lambda _done: None):
+        frames.append(text.rows.drop(LINE))
+        height += text.rows.height
+        if height >= rows:
+            break
+    return pl.concat(frames).head(rows) if frames else pl.DataFrame()
 
 
 def put_aside(rows: PartnerRows, bad: pl.Series, reason: str) -> PartnerRows:
     """Move the rows a later step cannot keep (`bad`, one boolean a row of `kept`) to the side, with its reason."""
+    if not bad.any():
+        return rows
     moved = rows.kept.filter(bad)
     shown = moved.select(
         pl.col(LINE),
         pl.lit(reason).alias(REASON),
         *[pl.col(name).cast(pl.String) for name in rows.kept.columns if name != LINE],
     )
-    return PartnerRows(rows.kept.filter(~bad), pl.concat([rows.aside, shown], how="diagonal"))
+    aside = pl.concat([rows.aside, shown], how="diagonal")
+    return PartnerRows(rows.kept.filter(~bad), aside, rows.unread)
 
 
-def _delimiter(path: Path, names: list[str]) -> str:
-    header = _header(path)
-    found = {
-        mark: [cell.strip().strip('"') for cell in header.rstrip("\r\n").split(mark)] for mark in DELIMITERS
-    }
-    best = max(DELIMITERS, key=lambda mark: len(set(found[mark]) & set(names)))
-    _check_header(found[best], names, path)
-    return best
+def _looked(path: Path, limit: int) -> Look | None:
+    """Look at a CSV; the other formats are looked at by their reader."""
+    return None if path.suffix in partner_reader.FORMATS else partner_csv.look(path, limit)
 
 
-def _header(path: Path) -> str:
-    try:
-        with _open(path) as file:
-            return file.readline(HEADER_BYTES_MAX).decode("utf-8-sig")
-    except OSError:
-        raise BadInput(
-            "partner_file_unreadable",
-            f"The file {path.name} cannot be read.",
-            "Check its name and rights.",
-            file=path.name,
-        ) from None
-    except (UnicodeDecodeError, EOFError):
-        raise BadInput(
-            "partner_file_encoding",
-            f"The file {path.name} is not UTF-8 text.",
-            "Save it as CSV in UTF-8.",
-            file=path.name,
-        ) from None
+def _text_rows(path: Path, seen: Look | None, limit: int, told: Told) -> Iterator[TextRows]:
+    if seen is None:
+        return partner_reader.text_rows(path, limit, told)
+    return partner_csv.text_rows(path, seen, told)
 
 
-def _check_header(header: list[str], names: list[str], path: Path) -> None:
+def _check_header(header: tuple[str, ...], names: list[str], path: Path) -> None:
     missing = [name for name in names if name not in header]
     unknown = len(set(header) - set(names))
     if missing:
@@ -133,85 +138,41 @@ def _check_header(header: list[str], names: list[str], path: Path) -> None:
         )
 
 
-def _open(path: Path) -> gzip.GzipFile:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]  # both are binary files
-
-
-def _as_text(path: Path, delimiter: str) -> tuple[pl.DataFrame, list[int]]:
-    """Read every cell as the text it is; gives the rows with their line, and the lines with too few or many cells."""
-    broken: list[int] = []
-
-    def skip(row: pa_csv.InvalidRow) -> str:
-        broken.append(row.number or 0)
-        return "skip"
-
-    parsing = pa_csv.ParseOptions(delimiter=delimiter, invalid_row_handler=skip, newlines_in_values=True)
-    try:
-        with pa.input_stream(str(path), compression="gzip" if path.suffix == ".gz" else None) as stream:
-            read = pa_csv.read_csv(
-                stream,
-                read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-                parse_options=parsing,
-                convert_options=pa_csv.ConvertOptions(
-                    column_types=_all_text(path, delimiter), strings_can_be_null=False
-                ),
-            )
-    except (pa.ArrowInvalid, OSError, UnicodeDecodeError):
-        raise _not_csv(path) from None
-    table = pl.from_arrow(read)
-    assert isinstance(table, pl.DataFrame)  # noqa: S101 - a table gives a frame
-    lines = _line_numbers(table.height, broken)
-    return table.with_columns(pl.Series(LINE, lines, dtype=pl.Int64)), broken
-
-
-def _not_csv(path: Path) -> BadInput:
-    return BadInput(
-        "partner_file_not_csv",
-        f"The file {path.name} cannot be read as CSV in UTF-8 from its first to its last line.",
-        "Check that it was copied whole and saved as CSV in UTF-8.",
-        file=path.name,
-    )
-
-
-def _all_text(path: Path, delimiter: str) -> dict[str, pa.DataType]:
-    return {cell.strip().strip('"'): pa.string() for cell in _header(path).rstrip("\r\n").split(delimiter)}
-
-
-def _line_numbers(rows: int, broken: list[int]) -> list[int]:
-    skipped = set(broken)
-    return [line for line in range(2, rows + len(broken) + 2) if line not in skipped]
-
-
-def _check_complete(path: Path) -> None:
-    """Refuse a file whose last line has no end: it was cut while being copied."""
-    if path.suffix == ".gz":
-        return  # gzip carries its own length and checksum
-    with path.open("rb") as file:
-        file.seek(-1, 2)
-        if file.read(1) not in {b"\n", b"\r"}:
-            raise BadInput(
-                "partner_file_truncated",
-                f"The last line of {path.name} has no end: the file seems cut.",
-                "Copy it again; if it is whole, end its last line.",
-                file=path.name,
-            )
-
-
-def _by_policy(written: pl.DataFrame, broken: list[int], policy: DatasetPolicy) -> PartnerRows:
-    typed = [
-        _typed(column).alias(column.name)
-        for column in policy.source_columns
-        if column.shelf != "none" or _is_source(column, policy)
+def _by_policy(text: TextRows, policy: DatasetPolicy) -> PartnerRows:
+    read = [
+        column for column in policy.source_columns if column.shelf != "none" or _is_source(column, policy)
     ]
-    reasons = [_reason(column) for column in policy.source_columns if column.shelf != "none"]
-    judged = written.with_columns(pl.coalesce(*reasons, pl.lit(None, pl.String)).alias(REASON))
-    kept = judged.filter(pl.col(REASON).is_null()).select(LINE, *typed)
-    aside = judged.filter(pl.col(REASON).is_not_null())
-    cut = pl.DataFrame(
-        {LINE: broken, REASON: ["cells"] * len(broken)}, schema={LINE: pl.Int64, REASON: pl.String}
+    judged = (
+        text.rows.lazy()
+        .select(
+            LINE, *[_typed(column).alias(column.name) for column in read], *[_unread(one) for one in read]
+        )
+        .collect()
     )
+    found = {
+        column: count
+        for column in read
+        if column.shelf != "none" and (count := judged[UNREAD + column.name].sum())
+    }
+    kept = judged.select(LINE, *[column.name for column in read])
+    if not found:
+        return PartnerRows(kept, _cut(text.broken))
+    reason = judged.select(pl.coalesce(*[_reason(column) for column in found]).alias(REASON)).to_series()
+    aside = text.rows.with_columns(reason).filter(reason.is_not_null())
+    unread = Counter({column.name: count for column, count in found.items()})
     return PartnerRows(
-        kept, pl.concat([aside.select(LINE, REASON, pl.exclude(LINE, REASON)), cut], how="diagonal")
+        kept.filter(reason.is_null()),
+        pl.concat([aside.select(LINE, REASON, pl.exclude(LINE, REASON)), _cut(text.broken)], how="diagonal"),
+        unread,
+    )
+
+
+def _cut(broken: tuple[tuple[int, str], ...]) -> pl.DataFrame:
+    """Give the lines with too few or too many cells as they are written: which cell is which, nobody can tell."""
+    return pl.DataFrame(
+        [(line, CELLS, text) for line, text in broken],
+        schema={LINE: pl.Int64, REASON: pl.String, ROW: pl.String},
+        orient="row",
     )
 
 
@@ -253,8 +214,11 @@ def _finite(number: pl.Expr) -> pl.Expr:
     return pl.when(number.is_finite()).then(number).otherwise(None)
 
 
+def _unread(column: PolicyColumn) -> pl.Expr:
+    """Tell where a cell says something its declared kind cannot hold."""
+    return (_cell(column).is_not_null() & _typed(column).is_null()).alias(UNREAD + column.name)
+
+
 def _reason(column: PolicyColumn) -> pl.Expr:
-    """Give `kind:column` where a cell says something its declared kind cannot hold."""
-    unread = _cell(column).is_not_null() & _typed(column).is_null()
     what = "domain" if column.kind == "category" else column.kind
-    return pl.when(unread).then(pl.lit(f"{what}:{column.name}")).otherwise(None)
+    return pl.when(pl.col(UNREAD + column.name)).then(pl.lit(f"{what}:{column.name}"))

@@ -157,6 +157,7 @@ def intake_tools(settings: Settings, stores: Stores) -> IntakeTools:
         caps=EngineCaps(settings),
         buckets=settings.intake.buckets,
         bad_rows_max_percent=settings.intake.bad_rows_max_percent,
+        unpacked_bytes_max=settings.intake.unpacked_gb_max * 10**9,
     )
 
 

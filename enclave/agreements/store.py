@@ -45,6 +45,7 @@ class DatasetLine(Line, table=True):
     title_fr: str
     title_en: str
     questions_only: bool
+    confirmed_policy_sha256: str | None
 
 
 class DatasetVersionLine(Line, table=True):
@@ -164,6 +165,7 @@ class AgreementStore:
             title_fr=dataset.title_fr,
             title_en=dataset.title_en,
             questions_only=dataset.questions_only,
+            confirmed_policy_sha256=dataset.confirmed_policy_sha256,
         )
 
     def _population_kept(self, dataset: Dataset) -> None:
@@ -406,6 +408,7 @@ def _dataset(line: DatasetLine, current: DatasetVersion | None) -> Dataset:
         title_fr=line.title_fr,
         title_en=line.title_en,
         questions_only=line.questions_only,
+        confirmed_policy_sha256=line.confirmed_policy_sha256,
     )
     if current is None:
         return declared

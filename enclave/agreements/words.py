@@ -38,7 +38,11 @@ class Partner:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Data of a partner about a population; `version` is the current one, None before the first intake."""
+    """Data of a partner about a population; `version` is the current one, None before the first intake.
+
+    `confirmed_policy_sha256` is the policy a steward confirmed for the next intake, `policy_sha256` the one under which
+    the current version came in.
+    """
 
     id: str
     partner: str
@@ -46,6 +50,7 @@ class Dataset:
     title_fr: str
     title_en: str = ""
     questions_only: bool = False
+    confirmed_policy_sha256: str | None = None
     version: int | None = None
     manifest_sha256: str | None = None
     policy_sha256: str | None = None

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 
 from anonymisation.identifiers import columns
 from enclave import housekeeping
-from enclave.agreements.policy import load_policy
+from enclave.agreements.policy import load_policy, policy_sha256
 from enclave.agreements.words import Dataset
 from enclave.commands.console import As, Json, PasswordFile, Signed, plain, show, sign_in
 from enclave.errors import BadInput, Refused
@@ -29,7 +29,9 @@ PolicyFile = Annotated[Path, typer.Argument(help="The dataset policy (YAML).", e
 
 @dataset.command("classify")
 def classify(
-    source: Annotated[Path, typer.Argument(help="A CSV file.", exists=True, dir_okay=False)],
+    source: Annotated[
+        Path, typer.Argument(help="A CSV, Parquet or SAS7BDAT file.", exists=True, dir_okay=False)
+    ],
     name: Annotated[str, typer.Option("--dataset", help="The dataset's id.")],
     population: Annotated[str, typer.Option(help="The population its people belong to.")],
     unit: Annotated[
@@ -68,21 +70,35 @@ def declare(
     questions_only: bool = False,
     as_json: Json = False,
 ) -> None:
-    """Declare a dataset of a partner, before its first file comes in.
+    """Declare a dataset of a partner and confirm its policy: its files come in under this policy and no other.
 
+    Again, with another policy, before a file that needs another one comes in.
     Example: enclave dataset declare policy.yaml --partner ght-nord --title "Séjours" --as steward-a
     """
     signed = sign_in(by, password_file)
-    about = load_policy(policy.read_text())
-    declared = Dataset(about.dataset, partner, about.population, title, title, questions_only=questions_only)
+    text = policy.read_text()
+    about, confirmed = load_policy(text), policy_sha256(text)
+    declared = Dataset(
+        about.dataset,
+        partner,
+        about.population,
+        title,
+        title,
+        questions_only=questions_only,
+        confirmed_policy_sha256=confirmed,
+    )
     housekeeping.declare_dataset(signed.books, signed.visitor, declared)
-    show({"dataset": about.dataset}, [about.dataset], as_json=as_json)
+    show(
+        {"dataset": about.dataset, "policy_sha256": confirmed},
+        [f"{about.dataset}  policy {confirmed}"],
+        as_json=as_json,
+    )
 
 
 @dataset.command("ingest")
 def ingest(
     policy: PolicyFile,
-    source: Annotated[Path, typer.Argument(help="The partner's file (CSV, or CSV.gz).")],
+    source: Annotated[Path, typer.Argument(help="The partner's file: CSV, CSV.gz, Parquet or SAS7BDAT.")],
     by: As,
     password_file: PasswordFile = None,
     *,
@@ -139,6 +155,9 @@ def one_intake(settings: Settings) -> Iterator[None]:
 
 def _told(report: IntakeReport, source: Path) -> Iterator[str]:
     yield f"{report.dataset} v{report.version}: {report.stored} of {report.rows_in} rows, {report.units} units"
+    yield f"  read as {report.written}"
+    for name, cells in report.columns.items():
+        yield f"  {name}: {cells.stored} stored, {cells.empty} empty, {cells.unread} unreadable"
     for reason, count in report.reasons.items():
         yield f"  put aside (encrypted): {count} × {reason}"
     yield f"  manifest {report.manifest_sha256}"

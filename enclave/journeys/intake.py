@@ -1,20 +1,23 @@
 """Intake: a partner's file comes in, is typed by its policy, split onto shelves, encrypted; the plain file is not kept.
 
-The plain rows exist in this process's memory only. What the policy cannot hold is put aside, encrypted, with the
-reason; nothing is half brought in: a version is there whole and recorded, or not at all.
+The plain rows are in this process's memory only, some thousands at a time. What the policy cannot hold is put aside,
+encrypted, with the reason; nothing is half brought in: a version is there whole and recorded, or not at all.
 """
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from anonymisation.bounds import UNIT
 from anonymisation.pseudonym import canonical, check_collisions, unit_numbers
@@ -23,20 +26,24 @@ from enclave.agreements.rules import has_role
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset
 from enclave.errors import BadInput, Refused
-from enclave.partner_file import PartnerRows, put_aside, read_partner_file
+from enclave.partner_file import PartnerFile, PartnerRows, open_partner_file, put_aside
 from enclave.people import Role
+from enclave.quarantine import Quarantine
 from enclave.recording import EventObject, Recorded, Recorder, Visitor, recorded
-from vault.envelope import seal
 from vault.keys import KeyService
 from vault.manifest import Manifest
-from vault.version import clean_partials, write_version
+from vault.version import Plan, clean_partials, write_stream
 
 SHELVES: Final = ("identity", "research", "text")
 UNIT_KEY_LABEL: Final = "unit|v1|"  # interfaces 15: one key per id type and enclave
 ORDER_KEY_LABEL: Final = "order|v1|"
 MAY_BRING_IN: Final = frozenset({Role.INTAKE_AGENT})
+# A bucket is ordered in memory, by the intake and by every question: more of them for a larger file.
+BUCKET_BYTES: Final = 64 << 20
+MOST_BUCKETS: Final = 4096
 
 Progress = Callable[[str, int, int], None]
+Item = TypeVar("Item")
 
 
 class Caps(Protocol):
@@ -58,13 +65,23 @@ class IntakeTools:
     recorder: Recorder
     keys: KeyService
     caps: Caps
-    buckets: int
+    buckets: int  # the least
     bad_rows_max_percent: int
+    unpacked_bytes_max: int
+
+
+@dataclass(frozen=True)
+class ColumnCount:
+    """What became of a column's cells: stored with a value, stored empty, unreadable (their rows are put aside)."""
+
+    stored: int
+    empty: int
+    unread: int
 
 
 @dataclass(frozen=True)
 class IntakeReport:
-    """What became of a file: counts only."""
+    """What became of a file: counts only, and how it was read."""
 
     dataset: str
     version: int
@@ -73,6 +90,8 @@ class IntakeReport:
     aside: int
     units: int
     reasons: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, ColumnCount] = field(default_factory=dict)
+    written: str = ""
     manifest_sha256: str = ""
     source_deleted: bool = False
 
@@ -89,27 +108,27 @@ def bring_in(
     """Bring a partner's file in as the next version of its dataset.
 
     What lies in a partner's inbox is deleted once the version is durable; any other file only with `delete_source`.
-    Raises `Refused` (role, dataset not declared, too many rows put aside) and `BadInput` (policy or file unreadable);
-    the file is then untouched.
+    Raises `Refused` (role, dataset or policy not declared) and `BadInput` (policy or file unreadable, too many rows put
+    aside); the file is then untouched.
     """
     has_role(visitor.person, MAY_BRING_IN)
     policy = load_policy(policy_yaml)
-    dataset = _declared(tools.agreements.dataset(policy.dataset), policy)
+    dataset = _declared(tools.agreements.dataset(policy.dataset), policy, policy_sha256(policy_yaml))
     version = (max((one.version for one in tools.agreements.versions(dataset.id)), default=0)) + 1
-    _clear_what_a_crash_left(tools.root, dataset.id, version)
     told = [
         EventObject("dataset", dataset.id),
         EventObject("policy", dataset.id, sha256=policy_sha256(policy_yaml)),
     ]
     actor = visitor.acting_as(Role.INTAKE_AGENT)
     with recorded(tools.recorder, "data.import", actor=actor, objects=told) as act:
-        progress("read", 0, 1)
-        rows = _numbered(read_partner_file(source, policy), policy, tools.keys)
-        _mostly_kept(rows, tools.bad_rows_max_percent)
-        _keep_aside(tools, dataset.id, version, rows.aside, act.receipt)
-        manifest = _shelve(tools, dataset, version, policy, policy_yaml, rows.kept, act.receipt, progress)
+        _clear_what_a_crash_left(tools.root, dataset.id, version)
+        with _quarantine(tools, dataset.id, version, act.receipt) as quarantine:
+            file = open_partner_file(source, policy, tools.unpacked_bytes_max)
+            stream = _Stream(tools, file, quarantine, progress)
+            manifest = _shelve(tools, dataset, version, policy_yaml, stream, act.receipt)
+            quarantine.keep()
         _publish(tools.agreements, manifest, policy_yaml, act.receipt)
-        report = _report(manifest, rows, source_deleted=_discard(source, tools.inbox, always=delete_source))
+        report = stream.report(manifest, source_deleted=_discard(source, tools.inbox, always=delete_source))
         act.closing["counts"] = {"rows_in": report.rows_in, "stored": report.stored, "aside": report.aside}
         act.closing["objects"] = [
             *told,
@@ -119,12 +138,111 @@ def bring_in(
     return report
 
 
-def _declared(dataset: Dataset, policy: DatasetPolicy) -> Dataset:
+@dataclass
+class _Stream:
+    """The file's rows on their way to the shelves, and what became of them so far."""
+
+    tools: IntakeTools
+    file: PartnerFile
+    quarantine: Quarantine
+    progress: Progress
+    stored: int = 0
+    aside: int = 0
+    units: int = 0
+    empty: Counter[str] = field(default_factory=Counter)
+    unread: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def policy(self) -> DatasetPolicy:
+        return self.file.policy
+
+    @property
+    def buckets(self) -> int:
+        """How many parts the version is cut into: the larger the file, the more."""
+        return min(MOST_BUCKETS, max(self.tools.buckets, self.file.unpacked // BUCKET_BYTES))
+
+    def batches(self) -> Iterator[dict[str, pa.Table]]:
+        """Give the rows split onto their shelves; raises at the end where too many had to be put aside."""
+        size = self.file.path.stat().st_size
+        words = {column.name: pa.array(column.domain) for column in self.policy.columns if column.domain}
+        for read in _one_ahead(self.file.rows(lambda done: self.progress("read", done, size))):
+            rows = self._counted(_numbered(read, self.policy, self.tools.keys))
+            self.quarantine.put(rows.aside)
+            yield {
+                name: _shelf_table(rows.kept, self.policy.on(name), words)
+                for name in SHELVES
+                if self.policy.on(name)
+            }
+        self._mostly_kept()
+
+    def inspect(self, shelf: str, part: pa.Table) -> None:
+        """Look at each part before it is written: people are counted, and no two of them may share a number."""
+        if shelf == "research":
+            self.units += len(pc.unique(part.column(UNIT)))
+        if shelf == "identity" and self.policy.unit.column is not None:
+            pairs = cast("pl.DataFrame", pl.from_arrow(part.select([UNIT, self.policy.unit.column]))).unique()
+            check_collisions(
+                canonical(pairs[self.policy.unit.column], self.policy.unit.id_type).values, pairs[UNIT]
+            )
+
+    def report(self, manifest: Manifest, *, source_deleted: bool) -> IntakeReport:
+        """Tell what became of the file."""
+        return IntakeReport(
+            dataset=manifest.dataset,
+            version=manifest.version,
+            rows_in=self.stored + self.aside,
+            stored=self.stored,
+            aside=self.aside,
+            units=self.units,
+            reasons=dict(sorted(self.reasons.items())),
+            columns={
+                column.name: ColumnCount(
+                    self.stored - self.empty[column.name], self.empty[column.name], self.unread[column.name]
+                )
+                for column in self.policy.source_columns
+                if column.shelf != "none"
+            },
+            written=self.file.written,
+            manifest_sha256=manifest.sha256,
+            source_deleted=source_deleted,
+        )
+
+    def _counted(self, rows: PartnerRows) -> PartnerRows:
+        self.stored += rows.kept.height
+        self.aside += rows.aside.height
+        self.empty.update({column.name: column.null_count() for column in rows.kept.iter_columns()})
+        self.unread.update(rows.unread)
+        self.reasons.update(rows.reasons())
+        return rows
+
+    def _mostly_kept(self) -> None:
+        """Refuse a file of which too much is put aside: it is likely the wrong file, or the wrong policy."""
+        read = self.stored + self.aside
+        if not self.stored or self.aside * 100 > read * self.tools.bad_rows_max_percent:
+            reasons = ", ".join(f"{reason} ({count})" for reason, count in sorted(self.reasons.items())[:5])
+            raise BadInput(
+                "too_many_bad_rows",
+                f"{self.aside} of {read} rows do not fit the policy: {reasons or 'the file holds no row'}.",
+                "Check that file and policy belong together; nothing was brought in.",
+                aside=self.aside,
+                rows=read,
+            )
+
+
+def _declared(dataset: Dataset, policy: DatasetPolicy, sha256: str) -> Dataset:
     if dataset.population != policy.population:
         raise Refused(
             "population_differs",
             f"The policy speaks of the population {policy.population}; {dataset.id} was declared about another one.",
             "Correct the policy: what was spent on a population stays spent.",
+            dataset=dataset.id,
+        )
+    if dataset.confirmed_policy_sha256 != sha256:
+        raise Refused(
+            "policy_not_confirmed",
+            f"This policy is not the one a steward confirmed for {dataset.id}.",
+            "Have a steward confirm it: enclave dataset declare POLICY.",
             dataset=dataset.id,
         )
     return dataset
@@ -136,103 +254,87 @@ def _clear_what_a_crash_left(root: Path, dataset: str, version: int) -> None:
     shutil.rmtree(root / dataset / f"v{version}", ignore_errors=True)
 
 
+@contextmanager
+def _quarantine(tools: IntakeTools, dataset: str, version: int, receipt: Recorded) -> Iterator[Quarantine]:
+    """Give an empty place for rows put aside; nothing of it stays when nothing is brought in."""
+    quarantine = Quarantine(tools.quarantine, dataset, version, tools.keys, receipt)
+    quarantine.clear()
+    try:
+        yield quarantine
+    except BaseException:
+        quarantine.clear()
+        raise
+
+
+def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Read the next rows while these are worked on."""
+    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
+        waiting = reader.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = reader.submit(next, items, None)
+            yield item
+
+
 def _numbered(rows: PartnerRows, policy: DatasetPolicy, keys: KeyService) -> PartnerRows:
     """Give every row its unit number; a row whose unit cannot be read is put aside."""
     if policy.unit.column is None:
         numbers = np.frombuffer(os.urandom(8 * rows.kept.height), dtype=np.uint64)
-        return PartnerRows(rows.kept.with_columns(pl.Series(UNIT, numbers)), rows.aside)
+        return _with_units(rows, pl.Series(UNIT, numbers))
     key = keys.mac("unit", f"{UNIT_KEY_LABEL}{policy.unit.id_type}".encode())
     identifiers = canonical(rows.kept[policy.unit.column], policy.unit.id_type).values
-    numbered = unit_numbers(identifiers, key)
-    check_collisions(identifiers, numbered)
-    rows = PartnerRows(rows.kept.with_columns(numbered.alias(UNIT)), rows.aside)
-    return _drop_unit(put_aside(rows, rows.kept[UNIT].is_null(), f"unit:{policy.unit.column}"))
+    rows = put_aside(rows, identifiers.is_null(), f"unit:{policy.unit.column}")
+    return _with_units(rows, unit_numbers(identifiers.drop_nulls(), key))
 
 
-def _drop_unit(rows: PartnerRows) -> PartnerRows:
-    return PartnerRows(rows.kept, rows.aside.drop(UNIT, strict=False))
-
-
-def _mostly_kept(rows: PartnerRows, percent: int) -> None:
-    """Refuse a file of which too much would be put aside: it is likely the wrong file, or the wrong policy."""
-    if rows.kept.is_empty() or rows.aside.height * 100 > rows.read * percent:
-        reasons = ", ".join(f"{reason} ({count})" for reason, count in list(rows.reasons().items())[:5])
-        raise BadInput(
-            "too_many_bad_rows",
-            f"{rows.aside.height} of {rows.read} rows do not fit the policy: {reasons or 'the file holds no row'}.",
-            "Check that file and policy belong together; nothing was brought in.",
-            aside=rows.aside.height,
-            rows=rows.read,
-        )
-
-
-def _keep_aside(
-    tools: IntakeTools, dataset: str, version: int, aside: pl.DataFrame, receipt: Recorded
-) -> None:
-    if aside.is_empty():
-        return
-    key, wrapped = tools.keys.new_data_key("quarantine", f"dataset:{dataset}|{version}", receipt)
-    name = f"{dataset}|{version}|quarantine"
-    tools.quarantine.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = tools.quarantine / f"{dataset}-v{version}"
-    _write_private(file.with_suffix(".sealed"), seal(key, name, aside.write_ndjson().encode()))
-    _write_private(file.with_suffix(".key"), wrapped.encode())
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _with_units(rows: PartnerRows, numbers: pl.Series) -> PartnerRows:
+    return PartnerRows(rows.kept.with_columns(numbers.alias(UNIT)), rows.aside, rows.unread)
 
 
 def _shelve(
-    tools: IntakeTools,
-    dataset: Dataset,
-    version: int,
-    policy: DatasetPolicy,
-    policy_yaml: str,
-    rows: pl.DataFrame,
-    receipt: Recorded,
-    progress: Progress,
+    tools: IntakeTools, dataset: Dataset, version: int, policy_yaml: str, stream: _Stream, receipt: Recorded
 ) -> Manifest:
-    shelves = {name: _shelf_table(rows, policy.on(name)) for name in SHELVES if policy.on(name)}
-    domains = {column.name: list(column.domain) for column in policy.on("research") if column.domain}
-    return write_version(
-        tools.root,
+    policy = stream.policy
+    plan = Plan(
         dataset=dataset.id,
         version=version,
-        shelves=shelves,
+        shelves=tuple(name for name in SHELVES if policy.on(name)),
         unit_column=UNIT,
         order_key=tools.keys.mac("order", f"{ORDER_KEY_LABEL}{dataset.id}".encode()),
-        buckets=tools.buckets,
-        domains=domains,
+        buckets=stream.buckets,
+        domains={column.name: list(column.domain) for column in policy.on("research") if column.domain},
         policy_sha256=policy_sha256(policy_yaml),
         previous=dataset.manifest_sha256,
+    )
+    return write_stream(
+        tools.root,
+        plan,
+        stream.batches(),
         keys=tools.keys,
         receipt=receipt,
-        progress=lambda done, of: progress("encrypt", done, of),
+        progress=lambda done, of: stream.progress("encrypt", done, of),
+        inspect=stream.inspect,
     )
 
 
-def _shelf_table(rows: pl.DataFrame, columns: tuple[PolicyColumn, ...]) -> pa.Table:
+def _shelf_table(
+    rows: pl.DataFrame, columns: tuple[PolicyColumn, ...], words: Mapping[str, pa.Array]
+) -> pa.Table:
     arrays = {UNIT: pa.array(rows[UNIT].to_numpy())}
     for column in columns:
-        arrays[column.name] = _array(rows, column)
+        arrays[column.name] = _array(rows, column, words.get(column.name))
     return pa.table(arrays)
 
 
-def _array(rows: pl.DataFrame, column: PolicyColumn) -> pa.Array:
+def _array(rows: pl.DataFrame, column: PolicyColumn, words: pa.Array | None) -> Any:
     if column.transform is not None:
         date = rows[column.transform.of].dt
         return (date.year() if column.transform.keep == "year" else date.month()).cast(pl.Int64).to_arrow()
     series = rows[column.name]
-    if column.kind == "category" and column.domain is not None:
+    if words is not None:
         # the declared order of the domain, not the order of appearance: the codes say nothing of the data
-        return pa.DictionaryArray.from_arrays(
-            series.to_physical().cast(pl.Int32).to_arrow(), pa.array(column.domain)
-        )
-    return pa.array(series.to_arrow()).cast(pa.string()) if series.dtype == pl.String else series.to_arrow()
+        return pa.DictionaryArray.from_arrays(series.to_physical().cast(pl.Int32).to_arrow(), words)
+    # the oldest form of a text array: polars' own views are copied many times slower
+    return series.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 def _publish(agreements: AgreementStore, manifest: Manifest, policy_yaml: str, receipt: Recorded) -> None:
@@ -253,17 +355,3 @@ def _discard(source: Path, inbox: Path, *, always: bool) -> bool:
     with suppress(OSError):
         source.unlink()
     return not source.exists()
-
-
-def _report(manifest: Manifest, rows: PartnerRows, *, source_deleted: bool) -> IntakeReport:
-    return IntakeReport(
-        dataset=manifest.dataset,
-        version=manifest.version,
-        rows_in=rows.read,
-        stored=rows.kept.height,
-        aside=rows.aside.height,
-        units=rows.kept[UNIT].n_unique(),
-        reasons=rows.reasons(),
-        manifest_sha256=manifest.sha256,
-        source_deleted=source_deleted,
-    )

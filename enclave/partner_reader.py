@@ -1,0 +1,109 @@
+"""Hand a partner's Parquet or SAS file to a reader process, and take back its rows as text."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, cast
+
+import polars as pl
+import pyarrow as pa
+
+from enclave.errors import BadInput
+from enclave.partner_csv import LINE, TextRows, Told, too_large
+from enclave.partner_reader_child import COLUMN_KIND
+
+FORMATS: Final = {".parquet": "parquet", ".sas7bdat": "sas7bdat"}
+MEMORY_BYTES: Final = 4 << 30  # of address space, much of which is only reserved
+CPU_SECONDS: Final = 6 * 3600
+_ROOT: Final = Path(__file__).resolve().parents[1]
+# Nothing of our environment but what finds this package: the reader of hostile bytes holds no secret.
+ENVIRONMENT: Final = {
+    "PYTHONPATH": str(_ROOT),
+    "LC_ALL": "C.UTF-8",
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "ARROW_IO_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+def header(path: Path) -> tuple[str, ...]:
+    """Give the names of the columns; raises `BadInput` when the file cannot be read."""
+    with _read_apart(path) as stream:
+        return tuple(stream.schema.names)
+
+
+def text_rows(path: Path, limit: int, told: Told = lambda _done: None) -> Iterator[TextRows]:
+    """Give every cell as text, a few thousand rows at a time; `told` hears how many rows are done.
+
+    Raises `BadInput` when the file cannot be read to its end or its text is more than `limit` bytes.
+    """
+    rows = size = 0
+    with _read_apart(path) as stream:
+        for batch in stream:
+            size += batch.nbytes
+            if size > limit:
+                raise too_large(path, limit)
+            frame = cast("pl.DataFrame", pl.from_arrow(pa.Table.from_batches([batch])))
+            lines = pl.Series(LINE, range(rows + 1, rows + frame.height + 1), dtype=pl.Int64)
+            rows += frame.height
+            told(rows)
+            yield TextRows(frame.with_columns(lines))
+
+
+@contextmanager
+def _read_apart(path: Path) -> Iterator[pa.RecordBatchStreamReader]:
+    module = "enclave.partner_reader_child"
+    command = [
+        sys.executable,
+        "-P",
+        "-B",
+        "-m",
+        module,
+        FORMATS[path.suffix],
+        str(MEMORY_BYTES),
+        str(CPU_SECONDS),
+    ]
+    with (
+        path.open("rb") as file,
+        subprocess.Popen(
+            command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT
+        ) as child,
+    ):
+        try:
+            yield pa.ipc.open_stream(cast("IO[bytes]", child.stdout))
+        except (pa.ArrowException, OSError):
+            cast("IO[bytes]", child.stdout).close()
+            raise _unreadable(path, child.wait()) from None
+        except BaseException:
+            child.kill()
+            raise
+        # A reader that died leaves a stream that only seems to end
+        if _drained(child) and child.wait():
+            raise _unreadable(path, child.returncode)
+
+
+def _drained(child: "subprocess.Popen[bytes]") -> bool:
+    """Tell whether the reader had said all it had to say; one that had not is stopped."""
+    left = cast("IO[bytes]", child.stdout).read(1)
+    if left:
+        child.kill()
+    return not left
+
+
+def _unreadable(path: Path, code: int) -> BadInput:
+    if code == COLUMN_KIND:
+        return BadInput(
+            "partner_file_column_kind",
+            f"The file {path.name} has a column that holds lists, records or raw bytes.",
+            "Leave it out, or write it as text.",
+            file=path.name,
+        )
+    return BadInput(
+        "partner_file_not_read",
+        f"The file {path.name} cannot be read as {FORMATS[path.suffix]} from its first to its last row.",
+        "Check that it was copied whole.",
+        file=path.name,
+    )

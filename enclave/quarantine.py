@@ -1,0 +1,59 @@
+"""Where rows that could not be kept go: sealed, with their line and reason, beside no version until theirs is there."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from vault.keys import KeyService
+from vault.pieces import SealedPieces
+from vault.receipt import Receipt
+
+PARTIAL: Final = ".partial"
+
+
+class Quarantine:
+    """The rows put aside of one version; nothing is written until there is one."""
+
+    def __init__(self, folder: Path, dataset: str, version: int, keys: KeyService, receipt: Receipt) -> None:
+        self._file = folder / f"{dataset}-v{version}.sealed"
+        self._key_file = self._file.with_suffix(".key")
+        self._name = f"{dataset}|{version}|quarantine"
+        self._context = f"dataset:{dataset}|{version}"
+        self._keys, self._receipt = keys, receipt
+        self._pieces: SealedPieces | None = None
+
+    def put(self, aside: pl.DataFrame) -> None:
+        """Seal some rows, one JSON line each."""
+        if aside.is_empty():
+            return
+        if self._pieces is None:
+            self._pieces = self._begin()
+        self._pieces.append(aside.write_ndjson().encode())
+
+    def keep(self) -> None:
+        """Make what was put durable under its name."""
+        if self._pieces is not None:
+            self._pieces.close()
+            self._pieces.path.rename(self._file)
+
+    def clear(self) -> None:
+        """Remove what was put aside for this version: by a crash before, or because nothing is brought in."""
+        for path in (self._file, self._partial, self._key_file):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+    @property
+    def _partial(self) -> Path:
+        return self._file.with_name(f"{self._file.name}{PARTIAL}")
+
+    def _begin(self) -> SealedPieces:
+        data_key, wrapped = self._keys.new_data_key("quarantine", self._context, self._receipt)
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with os.fdopen(os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(wrapped.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        return SealedPieces(self._partial, data_key, self._name)
