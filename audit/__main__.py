@@ -16,6 +16,7 @@ from audit.confirm import confirm as confirm_trail
 from audit.confirmations import Trusted
 from audit.errors import EXIT_CODE, AuditError, BadInput
 from audit.export import export as export_trail
+from audit.projection import NAMES, project
 from audit.proof import check_proof
 from audit.report import Report
 from audit.timestamp import read_roots
@@ -110,14 +111,22 @@ def verify(
 @app.command(epilog="Example: python -m audit export trail export-of-november")
 def export(
     directory: Annotated[Path, typer.Argument(help="The trail's folder; its recorder may be running.")],
-    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    out: Annotated[Path, typer.Argument(help="A new folder, or a new file with --format.")],
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help=f"A projection for reading, no evidence: {', '.join(NAMES)}."),
+    ] = None,
+    request: Annotated[str | None, typer.Option(help="The release request of a PROV document.")] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
     """Copy tiles, checkpoint and key for an auditor, and verify the copy; ends as `verify` does."""
     with _telling():
-        export_trail(directory, out)
-        report = verify_trail(out)
+        if form is not None:
+            report = project(directory, out, form, request)
+        else:
+            export_trail(directory, out)
+            report = verify_trail(out)
     _print(report.as_json(), f"Exported to {out}\n{_report_text(report)}", as_json=as_json)
     raise typer.Exit(report.exit_code)
 

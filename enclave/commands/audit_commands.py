@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from audit.export import export
+from audit.projection import NAMES, project
 from enclave.commands.console import As, Json, PasswordFile, show, sign_in
 from enclave.journeys import scrutiny
 
@@ -14,9 +15,14 @@ audit = typer.Typer(help="The trail: export and verify.", no_args_is_help=True)
 
 @audit.command("export")
 def export_trail(
-    out: Annotated[Path, typer.Argument(help="A new folder.")],
+    out: Annotated[Path, typer.Argument(help="A new folder, or a new file with --format.")],
     by: As,
     password_file: PasswordFile = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", help=f"A projection for reading, no evidence: {', '.join(NAMES)}."),
+    ] = None,
+    request: Annotated[str | None, typer.Option(help="The release request of a PROV document.")] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -26,6 +32,12 @@ def export_trail(
     """
     signed = sign_in(by, password_file)
     scrutiny.note_export(signed.books.recorder, signed.visitor)
+    if form is not None:
+        project(signed.settings.state / "trail", out, form, request)
+        show(
+            {"exported": str(out)}, [f"{out}: for reading; the evidence is the trail itself"], as_json=as_json
+        )
+        return
     export(signed.settings.state / "trail", out)
     show({"exported": str(out)}, [f"{out}: verify it with `python -m audit verify {out}`"], as_json=as_json)
 

@@ -33,7 +33,7 @@ def test_witnesses_and_stamps_are_asked_by_a_process_of_its_own() -> None:
         "confirmer"
     ]
     assert command[command.index("confirm") + 1] == "/srv/e/trail"
-    assert ("--witness", WITNESS, "--stamp", "https://tsa.example/tsr") == command[-4:]
+    assert command[-4:] == ("--witness", WITNESS, "--stamp", "https://tsa.example/tsr")
     assert command[command.index("--every") + 1] == "600"
 
 
