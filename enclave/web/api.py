@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from anonymisation.mock import MOST_ROWS
@@ -46,6 +46,13 @@ class QuestionIn(BaseModel):
     question: Json
 
 
+class RehearsalIn(QuestionIn):
+    """A question to be run on made-up rows."""
+
+    rows: Annotated[int, Field(ge=1, le=MOST_ROWS)] = 1000
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+
 routes = APIRouter(prefix="/api/v1")
 
 
@@ -76,6 +83,12 @@ def mock(
 ) -> Json:
     """Make rows up from what was declared, to try things on: free, no data is read."""
     return house.mock(who.person, who.project, dataset, rows, seed)
+
+
+@routes.post("/mock")
+def rehearse(house: TheHouse, who: Asking, body: RehearsalIn) -> Json:
+    """Answer a question exactly on made-up rows: free, no data is read."""
+    return house.rehearse(who.person, who.project, body.question, body.rows, body.seed)
 
 
 @routes.post("/price")

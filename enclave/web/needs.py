@@ -281,6 +281,10 @@ class Questions(Protocol):
         """Make rows up from what was declared: dataset, version, columns{name: [values]}. Reads no data, costs nothing."""
         ...
 
+    def rehearse(self, person: Person, project: str, question: Json, rows: int, seed: int) -> Json:
+        """Give an Answer v1 on made-up rows, exact and free; it says so in words."""
+        ...
+
     def running(self, person: Person, project: str) -> Sequence[Json]:
         """List the person's questions that have no answer yet: question_sha256, dataset, state, done, of."""
         ...

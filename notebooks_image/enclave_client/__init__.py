@@ -3,27 +3,50 @@
 import enclave_client as enclave
 ds = enclave.dataset("hospital-stays")
 q = ds.filter(ds.cim10 == "I50").group_by("sex").agg(enclave.count(), enclave.mean("length_of_stay", 0, 60))
+q.on_mock()
 q.price()
 q.ask()
 """
 
-from .answer import Answer, Price
+from .answer import Answer, MockAnswer
 from .budget import Budget, budget
 from .dataset import Dataset, dataset, datasets
 from .errors import EnclaveError, NoSuchColumn, WrongType
 from .expression import Case, Column, Expression, col, when
 from .files import Checks, Request, check, request, requests, submit
 from .language import language
+from .price import ExpectedAccuracy, Price
 from .question import Question, Selection
 from .statistics import (
     Statistic,
+    contingency,
+    cor,
+    corr,
+    correlation,
     count,
+    crosstab,
+    hist,
+    histogram,
+    kaplan_meier,
+    km,
+    lm,
     mean,
+    median,
     n_distinct,
     n_unique,
+    ols,
     patients,
+    quantile,
+    rate,
+    sd,
+    standardised_rate,
+    std,
     sum,  # noqa: A004 - `enclave.sum` is what everybody types
+    survival,
+    table,
     units,
+    var,
+    variance,
 )
 
 __all__ = [
@@ -34,7 +57,9 @@ __all__ = [
     "Column",
     "Dataset",
     "EnclaveError",
+    "ExpectedAccuracy",
     "Expression",
+    "MockAnswer",
     "NoSuchColumn",
     "Price",
     "Question",
@@ -45,18 +70,39 @@ __all__ = [
     "budget",
     "check",
     "col",
+    "contingency",
+    "cor",
+    "corr",
+    "correlation",
     "count",
+    "crosstab",
     "dataset",
     "datasets",
+    "hist",
+    "histogram",
+    "kaplan_meier",
+    "km",
     "language",
+    "lm",
     "mean",
+    "median",
     "n_distinct",
     "n_unique",
+    "ols",
     "patients",
+    "quantile",
+    "rate",
     "request",
     "requests",
+    "sd",
+    "standardised_rate",
+    "std",
     "submit",
     "sum",
+    "survival",
+    "table",
     "units",
+    "var",
+    "variance",
     "when",
 ]

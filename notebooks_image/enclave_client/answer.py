@@ -1,52 +1,22 @@
-"""A noisy answer and a price: words first, the table next, the technical figures one click deeper."""
+"""An answer: words first, the table next, the technical figures one click deeper."""
 
-from html import escape
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .budget import questions_only
 from .errors import EnclaveError
-from .language import language, loss, number, percent, say
+from .figures import Figure, Line, figures, interval_name
+from .language import language, loss, say
+from .plots import draw
+from .price import deeper, page
 from .show import table, table_text
 
 if TYPE_CHECKING:
     import polars as pl
 
-Cell = dict[str, Any]
-
-
-class Price:
-    """What a question would cost and how accurate it would be; nothing was spent."""
-
-    def __init__(self, told: dict[str, Any], cap_rho_micro: int) -> None:
-        self.rho_micro = int(told["rho_micro"])
-        self.epsilon = float(told["epsilon"])
-        self.delta = float(told["delta"])
-        self.accuracy = {each["name"]: float(each["plus_minus"]) for each in told["accuracy"]}
-        self.left_rho_micro = int(told["left"]["project"])
-        self.cap_rho_micro = cap_rho_micro
-        self._told = told
-
-    @property
-    def words(self) -> str:
-        """Price and accuracy in one sentence."""
-        wide = ", ".join(_width(each) for each in self._told["accuracy"])
-        cost = percent(self.rho_micro, self.cap_rho_micro)
-        left = percent(max(self.left_rho_micro - self.rho_micro, 0), self.cap_rho_micro)
-        return say(
-            f"Coûterait {cost} du budget du projet, il en resterait {left} ; précision attendue : {wide}.",
-            f"Would cost {cost} of the project's budget, leaving {left}; expected accuracy: {wide}.",
-        )
-
-    def __repr__(self) -> str:
-        return f"{self.words}\n{_deeper(self.rho_micro, self.epsilon, self.delta)}\n{questions_only()}"
-
-    def _repr_html_(self) -> str:
-        return _html(self.words, "", _deeper(self.rho_micro, self.epsilon, self.delta), questions_only())
-
 
 class Answer:
-    """Noisy values with their intervals. `.words`, `.rows`, `.to_polars()`, `.plot()`."""
+    """Noisy values with their intervals. `.words`, `.rows`, `answer["name"]`, `.to_polars()`, `.plot()`."""
 
     def __init__(self, told: dict[str, Any], by: tuple[str, ...]) -> None:
         self._told = told
@@ -54,6 +24,7 @@ class Answer:
         self.rows: list[dict[str, Any]] = told["rows"]
         self.replayed = bool(told["replayed"])
         self.rho_micro = int(told["spent"]["rho_micro"])
+        self._figures = figures(self.rows, by)
 
     @property
     def words(self) -> str:
@@ -63,60 +34,93 @@ class Answer:
     @property
     def figures(self) -> list[str]:
         """Names of the figures in the answer."""
-        return [name for name, cell in self.rows[0].items() if _is_cell(cell)] if self.rows else []
+        return list(self._figures)
 
     @property
     def left(self) -> dict[str, int]:
         """What is left of each cap, in micro-rho."""
         return {scope: int(value) for scope, value in self._told["left"].items()}
 
-    def to_polars(self) -> "pl.DataFrame":
-        """Give a polars frame: the groups, then each figure with its interval."""
+    def __getitem__(self, name: str) -> "pl.DataFrame":
+        return self.to_polars(name)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.figures
+
+    def to_polars(self, figure: str | None = None) -> "pl.DataFrame":
+        """Give a polars frame: the groups, then each figure with its interval.
+
+        A figure of several cells (quantiles, histogram, table, survival, regression) is a frame of its own: name it
+        where the answer holds others.
+        """
         import polars as pl
 
-        return pl.DataFrame([_flat(row) for row in self.rows])
+        return pl.DataFrame(self._flat(figure), infer_schema_length=None)
 
-    def to_pandas(self) -> Any:
+    def to_pandas(self, figure: str | None = None) -> Any:
         """Give a pandas frame."""
         pandas: Any = import_module("pandas")
-        return pandas.DataFrame([_flat(row) for row in self.rows])
+        return pandas.DataFrame(self._flat(figure))
 
     def plot(self, figure: str | None = None, ax: Any = None) -> Any:
-        """Draw one figure with its interval as error bars; gives the matplotlib axes back."""
-        name = figure or self.figures[0]
-        if name not in self.figures:
+        """Draw one figure with its intervals; gives the matplotlib axes back."""
+        chosen = self._figure(figure or self.figures[0])
+        return draw(chosen, self._interval(chosen.lines), ax)
+
+    def __repr__(self) -> str:
+        return "\n".join([self.words, *(table_text(*one) for one, _ in self._tables()), *self._notes()])
+
+    def _repr_html_(self) -> str:
+        body = "".join(table(*one, muted) for one, muted in self._tables())
+        return page(self.words, body, *self._notes())
+
+    def _figure(self, name: str) -> Figure:
+        if name not in self._figures:
             raise EnclaveError(
                 "figure_unknown",
                 say(f"Cette réponse n'a pas de « {name} ».", f"This answer has no '{name}'."),
                 say("Il y a : ", "There is: ") + ", ".join(self.figures),
             )
-        axes = ax if ax is not None else import_module("matplotlib.pyplot").subplots()[1]
-        return _error_bars(
-            axes, [self._group(row) for row in self.rows], [row[name] for row in self.rows], name
-        )
+        return self._figures[name]
 
-    def __repr__(self) -> str:
-        return "\n".join([self.words, table_text(*self._table()), *self._notes()])
+    def _flat(self, figure: str | None) -> list[dict[str, Any]]:
+        if figure is None and any(one.several for one in self._figures.values()) and len(self.figures) > 1:
+            raise EnclaveError(
+                "figure_needed",
+                say("Cette réponse tient en plusieurs tableaux.", "This answer takes several tables."),
+                say("Nommez-en un : ", "Name one: ") + ", ".join(self.figures),
+            )
+        chosen = list(self._figures.values()) if figure is None else [self._figure(figure)]
+        records: list[dict[str, Any]] = [{} for _ in chosen[0].lines] if chosen else []
+        for one in chosen:
+            for record, flat in zip(records, one.flat(), strict=True):
+                record.update(flat)
+        return records
 
-    def _repr_html_(self) -> str:
-        muted = [any(row[name].get("below_noise") for name in self.figures) for row in self.rows]
-        return _html(self.words, table(*self._table(), muted), *self._notes())
-
-    def _group(self, row: dict[str, Any]) -> str:
-        return " · ".join(str(row[name]) for name in self.by)
-
-    def _table(self) -> tuple[list[str], list[list[str]]]:
-        head = [
-            *self.by,
-            *(part for name in self.figures for part in (name, _interval_name(self.rows, name))),
+    def _tables(self) -> list[tuple[tuple[list[str], list[list[str]]], list[bool]]]:
+        """Give the figures of one cell a group as one table, every other one as its own, and which lines are muted."""
+        plain = [one for one in self._figures.values() if not one.several]
+        wide = [self._wide(plain)] if plain else []
+        return wide + [
+            (one.table(self._interval(one.lines)), [line.cell.below_noise for line in one.lines])
+            for one in self._figures.values()
+            if one.several
         ]
-        return head, [
+
+    def _wide(self, plain: list[Figure]) -> tuple[tuple[list[str], list[list[str]]], list[bool]]:
+        head = [*self.by, *(part for one in plain for part in (one.name, self._interval(one.lines)))]
+        groups = list(zip(*(one.lines for one in plain), strict=True))
+        lines = [
             [
-                *(str(row[name]) for name in self.by),
-                *(part for name in self.figures for part in _shown(row[name])),
+                *(str(value) for _, value in cells[0].group),
+                *(part for line in cells for part in line.cell.shown()),
             ]
-            for row in self.rows
+            for cells in groups
         ]
+        return (head, lines), [any(line.cell.below_noise for line in cells) for cells in groups]
+
+    def _interval(self, lines: tuple[Line, ...]) -> str:
+        return interval_name(lines)
 
     def _notes(self) -> list[str]:
         spent = self._told["spent"]
@@ -124,83 +128,35 @@ class Answer:
             "Réponse déjà payée, rendue gratuitement.", "Already paid for, given again free of charge."
         )
         left = say("reste du projet : ", "left to the project: ") + loss(self.left["project"])
-        notes = [free] if self.replayed else []
         return [
-            *notes,
-            f"{_deeper(self.rho_micro, spent['epsilon'], spent['delta'])} · {left}",
+            *([free] if self.replayed else []),
+            *self._bounds_told(),
+            *self._repaired(),
+            f"{deeper(self.rho_micro, spent['epsilon'], spent['delta'])} · {left}",
             questions_only(),
         ]
 
+    def _bounds_told(self) -> list[str]:
+        """Say which share of the rows the bounds leave out, where the dataset has a profile."""
+        dropped = self._told.get("dropped")
+        return [str(dropped["words"][language()])] if dropped else []
 
-def _deeper(rho_micro: int, epsilon: object, delta: object) -> str:
-    """The loss in the field's terms: zCDP, and what it implies as (ε, δ)."""
-    return f"{loss(rho_micro)} · ε = {number(float(str(epsilon)), 3)} (δ = {float(str(delta)):g})"
-
-
-def _width(told: dict[str, Any]) -> str:
-    wide = f"{told['name']} ± {number(float(told['plus_minus']))}"
-    if told.get("at_count") is None:
-        return wide
-    rows = number(told["at_count"])
-    return wide + say(f" (pour {rows} lignes)", f" (for {rows} rows)")
-
-
-def _html(words: str, body: str, *notes: str) -> str:
-    details = "<br>".join(escape(note) for note in notes)
-    more = escape(say("Prix et garantie", "Price and guarantee"))
-    return (
-        f"<p><strong>{escape(words)}</strong></p>{body}<details><summary>{more}</summary>{details}</details>"
-    )
+    def _repaired(self) -> list[str]:
+        if not any(one.repaired for one in self._figures.values()):
+            return []
+        return [
+            say(
+                "Les coefficients ont été rendus calculables malgré le bruit : pas d'intervalle, à prendre avec prudence.",
+                "The coefficients were made computable despite the noise: no interval, take them with care.",
+            )
+        ]
 
 
-def _is_cell(value: object) -> bool:
-    return isinstance(value, dict) and "value" in value
+class MockAnswer(Answer):
+    """The exact answer of a question on made-up rows: to develop with, it says nothing about anybody."""
 
+    def _interval(self, _: tuple[Line, ...]) -> str:
+        return say("échantillon, sans bruit", "sampling, no noise")
 
-def _float(value: object) -> float | None:
-    return None if value is None else float(str(value))
-
-
-def _shown(cell: Cell) -> list[str]:
-    value, low, high = (_float(cell.get(key)) for key in ("value", "low", "high"))
-    if value is None:
-        return ["", ""]
-    written = number(value) + (
-        say(" (perdu dans le bruit)", " (lost in noise)") if cell.get("below_noise") else ""
-    )
-    return [written, "" if low is None or high is None else f"{number(low)} – {number(high)}"]
-
-
-def _interval_name(rows: list[dict[str, Any]], figure: str) -> str:
-    """Say what the interval holds; it is called a confidence interval nowhere."""
-    holds = {str(row[figure].get("holds", "noise")) for row in rows if row[figure].get("value") is not None}
-    if holds == {"noise and sampling"}:
-        return say("bruit et échantillon", "noise and sampling")
-    if "noise and sampling" in holds:
-        return say("bruit, ou bruit et échantillon", "noise, or noise and sampling")
-    return say("bruit seul", "noise only")
-
-
-def _flat(row: dict[str, Any]) -> dict[str, Any]:
-    """Spread each cell into value, low, high and a flag, as a frame wants it."""
-    flat: dict[str, Any] = {}
-    for name, cell in row.items():
-        if not _is_cell(cell):
-            flat[name] = cell
-            continue
-        flat[name] = _float(cell["value"])
-        flat |= {f"{name}_{end}": _float(cell.get(end)) for end in ("low", "high")}
-        flat[f"{name}_below_noise"] = bool(cell.get("below_noise"))
-    return flat
-
-
-def _error_bars(axes: Any, labels: list[str], cells: list[Cell], name: str) -> Any:
-    values = [_float(cell["value"]) or 0.0 for cell in cells]
-    below = [value - (_float(cell.get("low")) or value) for value, cell in zip(values, cells, strict=True)]
-    above = [(_float(cell.get("high")) or value) - value for value, cell in zip(values, cells, strict=True)]
-    places = range(len(values))
-    axes.errorbar(places, values, yerr=[below, above], fmt="o", capsize=4)
-    axes.set_xticks(list(places), labels, rotation=30 if len(labels) > 4 else 0)  # noqa: PLR2004 - they overlap
-    axes.set_ylabel(name)
-    axes.set_title(_interval_name([{name: cell} for cell in cells], name), fontsize="small")
-    return axes
+    def _notes(self) -> list[str]:
+        return [say("Données fictives : rien n'a été dépensé.", "Made-up data: nothing was spent.")]

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import WrongType, closest, not_a_truth
 from .language import say
+
+if TYPE_CHECKING:
+    from .statistics import Number, Statistic
 
 Wire = Any  # nested lists of operator and arguments: JSON, nothing that runs
 Kind = Literal["category", "integer", "decimal", "date", "boolean"]
@@ -100,6 +103,47 @@ class Expression:
         return Expression(["bins", self.wire, [as_wire(edge) for edge in edges]])
 
     cut = bins
+
+    def mean(self, low: Number | None = None, high: Number | None = None) -> Statistic:
+        """Average this column, as `agg` takes it; so do sum, median, quantile, std, var, count and hist."""
+        return self._asked("mean", low, high)
+
+    def sum(self, low: Number | None = None, high: Number | None = None) -> Statistic:
+        """Sum this column."""
+        return self._asked("sum", low, high)
+
+    def median(self, low: Number | None = None, high: Number | None = None) -> Statistic:
+        """Give the median of this column."""
+        return self._asked("median", low, high)
+
+    def quantile(self, probs: Number | Sequence[Number] = 0.5, **bounds: Any) -> Statistic:
+        """Give the values that these shares of the rows do not exceed."""
+        return self._asked("quantile", probs, **bounds)
+
+    def std(self, low: Number | None = None, high: Number | None = None) -> Statistic:
+        """Give the standard deviation of this column (`sd` is the same)."""
+        return self._asked("sd", low, high)
+
+    def var(self, low: Number | None = None, high: Number | None = None) -> Statistic:
+        """Give the variance of this column."""
+        return self._asked("variance", low, high)
+
+    def count(self) -> Statistic:
+        """Count the rows where this column was recorded."""
+        return self._asked("count")
+
+    def hist(self, edges: Iterable[Value]) -> Statistic:
+        """Count rows between these edges of this column."""
+        return self._asked("histogram", edges)
+
+    sd = std
+
+    def _asked(self, statistic: str, *arguments: Any, **more: Any) -> Statistic:
+        from . import statistics  # which needs columns itself
+
+        named = self.wire[1] if self.wire[0] == "col" else self
+        asked: Statistic = getattr(statistics, statistic)(named, *arguments, **more)
+        return asked
 
     def __bool__(self) -> bool:
         raise not_a_truth(self)

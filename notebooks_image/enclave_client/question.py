@@ -7,12 +7,13 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import TYPE_CHECKING, Any
 
 from . import waiting
-from .answer import Answer, Price
+from .answer import Answer, MockAnswer
 from .budget import project_cap
 from .door import call
 from .errors import EnclaveError, WrongType, no_such_column
 from .expression import Column, Expression, Wire, col, column_names, joined, text
 from .language import PER_MILLION, say
+from .price import ExpectedAccuracy, Price
 from .statistics import Number, Statistic, column_name, count
 
 if TYPE_CHECKING:
@@ -90,8 +91,8 @@ class Selection:
         """Finish the question with the figures wanted (`summarise`, `summarize` are the same)."""
         figures = (*asked, *(_figure(figure).alias(name) for name, figure in named.items()))
         for figure in figures:
-            if _figure(figure).column is not None:
-                self._steps.check(str(figure.column))
+            for name in _figure(figure).columns:
+                self._steps.check(name)
         return Question(self._steps, figures or (count(),))
 
     summarise = summarize = agg
@@ -101,6 +102,10 @@ class Selection:
         return self.agg(count())
 
     size = count
+
+    def value_counts(self, *columns: Column | str) -> Question:
+        """Count rows by these columns."""
+        return self.group_by(*columns).count()
 
     def __getattr__(self, name: str) -> Expression:
         if name.startswith("_"):  # IPython and copy look for hooks by such names
@@ -182,6 +187,17 @@ class Question:
         cap = project_cap(self.steps.dataset.population)
         question = self.to_json(_rho_micro(rho, share, cap))
         return Price(call("POST", "price", {"question": question}), cap)
+
+    def expected_accuracy(
+        self, *, rho: Number | None = None, share: Number | None = None
+    ) -> ExpectedAccuracy:
+        """Tell what 95 % of the noise of each figure will lie within: free, and the same whatever the data."""
+        return self.price(rho=rho, share=share).expected
+
+    def on_mock(self, rows: int = 1000, seed: int = 0) -> MockAnswer:
+        """Run the question exactly, without noise, on made-up rows: to develop with. Free, and no data is read."""
+        asked = {"question": self.to_json(PER_MILLION), "rows": rows, "seed": seed}
+        return MockAnswer(call("POST", "mock", asked), self.steps.by)
 
     def ask(self, *, rho: Number | None = None, share: Number | None = None) -> Answer:
         """Pay and get the answer. Without a price it takes 2 % of the project's budget.

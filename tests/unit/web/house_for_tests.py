@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from anonymisation import mock
+from anonymisation import mock, rehearsal
 from anonymisation.bounds import Column, Table
+from anonymisation.question import parse
 from enclave.errors import NotAuthenticated, NotFound, Refused
 from enclave.people import Person, Role
 from enclave.web.needs import (
@@ -239,12 +240,20 @@ class HouseForTests:
         return ANSWER | {"replayed": len(self.asked) > 1}
 
     def mock(self, person: Person, project: str, dataset: str, rows: int, seed: int) -> Json:
+        made = mock.as_columns(mock.rows(self.declared(dataset), rows, seed))
+        return {"dataset": dataset, "version": 1, "columns": made}
+
+    def rehearse(self, person: Person, project: str, question: Json, rows: int, seed: int) -> Json:
+        asked = parse(question)
+        told = rehearsal.rehearse(asked, self.declared(asked.dataset), rows, seed)
+        return {**told, "left": {"population": 0, "project": 0, "person": 0}, "index": None}
+
+    def declared(self, dataset: str) -> Table:
         columns = tuple(
             Column(one["name"], one["kind"], one["domain"], one["low"], one["high"], one["digits"])
             for one in COLUMNS
         )
-        table = Table(dataset, 1, "normandie", "patient", "nir", columns, 20, 5)
-        return {"dataset": dataset, "version": 1, "columns": mock.as_columns(mock.rows(table, rows, seed))}
+        return Table(dataset, 1, "normandie", "patient", "nir", columns, 20, 5)
 
     def running(self, person: Person, project: str) -> Sequence[Json]:
         return self.now_running
