@@ -22,6 +22,8 @@ DELIMITERS: Final = (";", ",", "\t")
 UTF_8: Final = "utf-8"
 LATIN_1: Final = "windows-1252"
 PIECE_BYTES: Final = 4 << 20
+# What is parsed, typed and split at a time: several times as much memory as these bytes.
+BLOCK_BYTES: Final = 1 << 20
 # A header that long is not the header of a table; it would have to be held in memory whole.
 HEADER_BYTES_MAX: Final = 1_000_000
 # A text with one letter in ten that is good UTF-8 beside broken ones is neither encoding.
@@ -210,7 +212,7 @@ def _reader(
     return pa_csv.open_csv(
         stream,
         # Lines are counted by the reader only when it works alone
-        read_options=pa_csv.ReadOptions(block_size=PIECE_BYTES, use_threads=False, encoding=seen.encoding),
+        read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, encoding=seen.encoding),
         parse_options=pa_csv.ParseOptions(
             delimiter=seen.delimiter, invalid_row_handler=skip, newlines_in_values=True
         ),

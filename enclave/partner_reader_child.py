@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
-BATCH_ROWS: Final = 32 * 1024
+BATCH_ROWS: Final = 16 * 1024
 EXACT: Final = 2**53  # a double holds whole numbers exactly up to here
 COLUMN_KIND: Final = 3  # exit code: a column is of a kind that is no cell
 INPUT: Final = "/proc/self/fd/0"

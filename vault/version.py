@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 
 from vault.bucketing import Units, bucket_numbers, bucket_rows, stored_order
@@ -39,7 +40,7 @@ from vault.spill import Spill
 PARTIAL: Final = ".partial"
 SPILL: Final = "spill"
 # Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
-SPILL_ROWS: Final = 128 * 1024
+SPILL_ROWS: Final = 64 * 1024
 MAX_BUCKETS: Final = 4096
 WRITE_ACTS: Final = frozenset({"data.import"})
 
@@ -92,11 +93,11 @@ def write_stream(
         for batch in batches:
             writer.add(batch)
         writer.share_out()
-        report = _counter(progress, plan.buckets * len(plan.shelves))
+        data_keys = {}
         for shelf in plan.shelves:
             context = shelf_context(plan.dataset, plan.version, shelf)
-            data_key, writer.wrapped[shelf] = keys.new_data_key(shelf, context, receipt)
-            writer.write_shelf(shelf, data_key, inspect, report)
+            data_keys[shelf], writer.wrapped[shelf] = keys.new_data_key(shelf, context, receipt)
+        writer.write_parts(data_keys, inspect, _counter(progress, plan.buckets * len(plan.shelves)))
         shutil.rmtree(folder / SPILL)
         manifest = writer.manifest()
         write_manifest(folder, manifest, keys)
@@ -169,26 +170,32 @@ class _Writer:
         if not self.schemas:
             raise VaultUsage("nothing_to_write", "There was no batch of rows to write.")
         gathered, self.waiting = self.waiting, []
+        shared = _Same(self._bucket_rows)
         for shelf in self.plan.shelves if gathered else ():
             table = pa.concat_tables([one.pop(shelf) for one in gathered]).combine_chunks()
-            numbers = bucket_numbers(self._units(table), self.plan.order_key, self.plan.buckets)
-            for bucket, rows in enumerate(bucket_rows(numbers, self.plan.buckets)):
+            for bucket, rows in enumerate(shared.of(self._units(table))):
                 if len(rows):
                     self.spill.put(shelf, bucket, table.take(pa.array(rows)))
+        pa.default_memory_pool().release_unused()
 
-    def write_shelf(self, shelf: str, data_key: bytes, inspect: Inspect, report: Callable[[], None]) -> None:
-        """Write the parts of a shelf, one bucket in memory at a time."""
-        (self.folder / shelf).mkdir(mode=0o700)
-        schema = self.schemas[shelf]
+    def write_parts(
+        self, data_keys: Mapping[str, bytes], inspect: Inspect, report: Callable[[], None]
+    ) -> None:
+        """Write the parts of every shelf, one bucket of one shelf in memory at a time."""
+        for shelf in data_keys:
+            (self.folder / shelf).mkdir(mode=0o700)
         for bucket in range(self.plan.buckets):
-            rows = self.spill.take(shelf, bucket, schema, self.words)
-            part = rows.take(pa.array(stored_order(self._units(rows), self.plan.order_key)))
-            del rows
-            inspect(shelf, part)
-            self._write_part(shelf, f"part-{bucket:05d}", part, data_key)
-            report()
-        sync_folder(self.folder / shelf)
-        self.columns[shelf] = stored_columns(schema)
+            order = _Same(lambda units: pa.array(stored_order(units, self.plan.order_key)))
+            for shelf, data_key in data_keys.items():
+                rows = self.spill.take(shelf, bucket, self.schemas[shelf], self.words)
+                part = rows.take(order.of(self._units(rows)))
+                del rows
+                inspect(shelf, part)
+                self._write_part(shelf, f"part-{bucket:05d}", part, data_key)
+                report()
+        for shelf in data_keys:
+            sync_folder(self.folder / shelf)
+            self.columns[shelf] = stored_columns(self.schemas[shelf])
 
     def manifest(self) -> Manifest:
         """Give the manifest of what was written."""
@@ -205,6 +212,10 @@ class _Writer:
                 "previous": self.plan.previous,
             }
         )
+
+    def _bucket_rows(self, units: Units) -> list[Any]:
+        numbers = bucket_numbers(units, self.plan.order_key, self.plan.buckets)
+        return list(bucket_rows(numbers, self.plan.buckets))
 
     def _units(self, table: pa.Table) -> Units:
         units: Units = table.column(self.plan.unit_column).to_numpy()
@@ -225,6 +236,20 @@ class _Writer:
                 }
             )
         )
+
+
+@dataclass
+class _Same:
+    """What was made of a column of units, made again only for other units: the shelves of a row have the same."""
+
+    make: Callable[[Units], Any]
+    units: Units | None = None
+    made: Any = None
+
+    def of(self, units: Units) -> Any:
+        if self.units is None or not np.array_equal(self.units, units):
+            self.units, self.made = units, self.make(units)
+        return self.made
 
 
 def _check_plan(plan: Plan) -> None:

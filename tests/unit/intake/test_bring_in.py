@@ -125,7 +125,7 @@ def test_what_becomes_of_each_row_and_column_is_reported_and_put_aside_sealed(ho
 def test_a_unit_is_in_one_part_whatever_batch_it_came_in(
     house: IntakeHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("enclave.partner_csv.PIECE_BYTES", 4096)
+    monkeypatch.setattr("enclave.partner_csv.BLOCK_BYTES", 4096)
     monkeypatch.setattr("vault.version.SPILL_ROWS", 70)
     report = house.bring(house.file(csv([row(3 * (number % 100)) for number in range(900)])))
     assert (report.stored, report.units) == (900, 100)
