@@ -54,3 +54,9 @@ async def said(notebook: NotebookSession, code: str) -> CellOutput:
     if output.error:
         raise PromiseBrokenError(f"a cell failed: {output.text[-600:]}")
     return output
+
+
+async def said_last(notebook: NotebookSession, code: str) -> str:
+    """Run a cell and give the last line it showed: what comes before may be progress."""
+    lines = (await said(notebook, code)).text.strip().splitlines()
+    return lines[-1] if lines else ""

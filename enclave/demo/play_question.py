@@ -8,7 +8,7 @@ import polars as pl
 from enclave.demo.cast import PROJECT, RAND, RESEARCHER
 from enclave.demo.notebook_session import NotebookSession
 from enclave.demo.open_house import OpenHouse
-from enclave.demo.play import CELL, Play, said
+from enclave.demo.play import CELL, Play, said, said_last
 from enclave.demo.promises import Seen
 from enclave.demo.ways_out import CELLS, CLOSED_STATUSES, PRELUDE, REFUSED, TWO_HANDED, WEB, ask_web, run_cell
 
@@ -16,6 +16,7 @@ from enclave.demo.ways_out import CELLS, CLOSED_STATUSES, PRELUDE, REFUSED, TWO_
 SIGMAS: Final = 6 / 1.96
 ROWS_BOUND: Final = 8
 COST_BOUND: Final = 10_000
+BUDGET: Final = "print(enclave.budget())"
 
 QUESTION: Final = {
     "v": 1,
@@ -54,32 +55,24 @@ def on_the_command_line(play: Play, house: OpenHouse) -> None:
 
 
 async def in_the_notebook(play: Play, notebook: NotebookSession) -> None:
+    """Ask from a kernel: the truth is in the interval, a replay is free, a spent budget is refused."""
     with play.promises.promise(
         "A kernel behind two sandboxes asks, and its intervals hold the truth"
     ) as seen:
         await said(notebook, CELL)
-        rows = json.loads(
-            (await said(notebook, "import json; a = q.ask(rho=0.02); print(json.dumps(a.rows))")).text
-        )
-        for row in rows:
-            _holds_the_truth(
-                seen, play.truth.filter((pl.col("cim10") == "I50") & (pl.col("sex") == row["sex"])), row
-            )
+        asked = await said_last(notebook, "import json; a = q.ask(rho=0.02); print(json.dumps(a.rows))")
+        for row in json.loads(asked):
+            stays = play.truth.filter((pl.col("cim10") == "I50") & (pl.col("sex") == row["sex"]))
+            _holds_the_truth(seen, stays, row)
         seen.tell((await said(notebook, "print(a.words)")).text.strip().split("\n")[0])
     with play.promises.promise("The same question again is the same answer, free") as seen:
-        again = await said(
-            notebook,
-            "b = q.ask(rho=0.02); print(b.rows == a.rows, b.replayed)",
-        )
-        seen.that(again.text.split() == ["True", "True"], f"the replay differed: {again.text}")
+        again = await said_last(notebook, "b = q.ask(rho=0.02); print(b.rows == a.rows, b.replayed)")
+        seen.that(again == "True True", f"the replay differed: {again}")
     with play.promises.promise("A spent budget is refused, and nothing is charged for the refusal") as seen:
-        before = (await said(notebook, "print(enclave.budget())")).text
+        before = (await said(notebook, BUDGET)).text
         refused = await notebook.run("q.ask(rho=5)")
         seen.that(bool(refused.error), "more than the budget was answered")
-        seen.that(
-            (await said(notebook, "print(enclave.budget())")).text == before,
-            "the refusal was charged",
-        )
+        seen.that((await said(notebook, BUDGET)).text == before, "the refusal was charged")
         seen.tell(refused.text.strip().splitlines()[-1])
 
 

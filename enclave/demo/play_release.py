@@ -5,40 +5,42 @@ import subprocess
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import Final
 
 from enclave.demo.cast import OTHER_RESEARCHER, RESEARCHER, STEWARDS
 from enclave.demo.notebook_session import NotebookSession
 from enclave.demo.open_house import OpenHouse
 from enclave.demo.page_visit import PAGES, at_the_pages
-from enclave.demo.play import CELL, OK, Play, said
+from enclave.demo.play import CELL, OK, Play, said, said_last
 from enclave.demo.promises import Seen
 from enclave.demo.ways_out import CLOSED_STATUSES
 
+# Sixty lines with an identity number each, and the answer's table.
+FILES: Final = """
+with open("bad.csv", "w") as bad:
+    bad.write("nir;service;n\\n" + "".join(f"2{i:02d}0159001001;cardio;{i % 4}\\n" for i in range(60)))
+with open("good.csv", "w") as good:
+    good.write("sexe;stays\\n" + "".join(f"{r['sex']};{r['stays']['value']}\\n" for r in q.ask(rho=0.02).rows))
+"""
+
 
 async def submitted(play: Play, notebook: NotebookSession) -> tuple[str, str]:
+    """Submit a good table and a row-level extract; gives their requests."""
     with play.promises.promise("A good table passes the checks, a row-level extract is blocked") as seen:
         await said(notebook, CELL)
-        await said(
-            notebook,
-            "open('bad.csv', 'w').write('nir;service;n\\n' + ''.join(f'2{i:02d}0159001001;cardio;{i % 4}\\n' for i in range(60)))\n"
-            "open('good.csv', 'w').write('sexe;stays\\n' + ''.join(f\"{r['sex']};{r['stays']['value']}\\n\" for r in q.ask(rho=0.02).rows))",
-        )
-        bad = (
-            await said(
-                notebook,
-                "r = enclave.submit('bad.csv', title='Extrait', purpose='essai'); print(r.id, r.status)",
-            )
-        ).text.split()
-        good = (
-            await said(
-                notebook,
-                "r = enclave.submit('good.csv', title='Tableau 1', purpose='article'); print(r.id, r.status)",
-            )
-        ).text.split()
-        seen.that(bad[1] == "BLOCKED", f"the extract is {bad[1]}")
-        seen.that(good[1] == "IN_REVIEW", f"the good table is {good[1]}")
-        seen.tell(f"{good[1]}, {bad[1]}")
-    return good[0], bad[0]
+        await said(notebook, FILES)
+        bad, blocked = await _submit(notebook, "bad.csv")
+        good, in_review = await _submit(notebook, "good.csv")
+        seen.that(blocked == "BLOCKED", f"the extract is {blocked}")
+        seen.that(in_review == "IN_REVIEW", f"the good table is {in_review}")
+        seen.tell(f"{in_review}, {blocked}")
+    return good, bad
+
+
+async def _submit(notebook: NotebookSession, file: str) -> tuple[str, str]:
+    code = f"r = enclave.submit({file!r}, title='Essai', purpose='article'); print(r.id, r.status)"
+    request, status = (await said_last(notebook, code)).split()
+    return request, status
 
 
 async def reviewed(play: Play, house: OpenHouse, good: str, bad: str) -> None:
