@@ -31,7 +31,7 @@ from audit.store import EQUAL, MAX_ROWS, Search, Trouble
 
 SERVICE: Final = "recorder"
 ANSWER_SECONDS: Final = 2.0  # a caller is refused after this; an event not yet begun is then never written
-SEARCH_WORDS: Final = frozenset({*EQUAL, "object", "before", "after", "limit"})
+SEARCH_WORDS: Final = frozenset({*EQUAL, "object", "before", "after", "below", "limit"})
 DEFAULT_LIMIT: Final = 100
 HEARTBEAT_SECONDS: Final = 3_600.0
 PRIVATE_UMASK: Final = 0o077
@@ -100,8 +100,12 @@ def _wanted(request: Request) -> Search:
     limit = asked.get("limit", str(DEFAULT_LIMIT))
     if not limit.isdecimal() or not 0 < int(limit) <= MAX_ROWS:
         raise BadInput("bad_limit", f"limit is a number from 1 to {MAX_ROWS}")
+    below = asked.get("below")
+    if below is not None and not below.isdecimal():
+        raise BadInput("bad_below", "below is the index of an entry")
     equal: dict[str, str] = {name: asked[name] for name in EQUAL if name in asked}
-    return Search(equal, asked.get("object"), asked.get("before"), asked.get("after"), int(limit))
+    times = asked.get("before"), asked.get("after")
+    return Search(equal, asked.get("object"), *times, int(limit), None if below is None else int(below))
 
 
 async def _open_intents(request: Request) -> Response:

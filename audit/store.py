@@ -204,13 +204,17 @@ class Store:
 
 @dataclass(frozen=True)
 class Search:
-    """What to look for; times are RFC 3339 text, `before` and `after` may also be an index."""
+    """What to look for; times are RFC 3339 text, `before` and `after` may also be an index.
+
+    `below` is an index too, for the next page of a search that is bounded by times.
+    """
 
     equal: Mapping[str, str]
     object: str | None = None
     before: str | None = None
     after: str | None = None
     limit: int = 100
+    below: int | None = None
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """Give what an event must satisfy to count as matching."""
@@ -230,6 +234,8 @@ class Search:
             found.append(ENTRY.c.seq < int(self.before))
         if self.after is not None and self.after.isdecimal():
             found.append(ENTRY.c.seq > int(self.after))
+        if self.below is not None:
+            found.append(ENTRY.c.seq < self.below)
         return found
 
 

@@ -2,18 +2,30 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-from audit.report import Report
+from audit.report import Confirmed, Report
 from audit.tree import leaf_hash
 from enclave.desks.people import PeopleDesk
-from enclave.errors import NotFound
+from enclave.errors import Damaged, NotFound
 from enclave.journeys import scrutiny
 from enclave.people import Person
 from enclave.recording import Visitor
-from enclave.web.needs import Download, TrailEvent, TrailPage, TrailQuery, TrailReport, TrailStep
+from enclave.web.needs import (
+    Certificate,
+    Download,
+    TrailConfirmed,
+    TrailEvent,
+    TrailFlag,
+    TrailPage,
+    TrailQuery,
+    TrailReport,
+    TrailStep,
+)
+
+PASSED: Final[dict[str, bool | None]] = {"ok": True, "not done": None}
 
 
 class ScrutinyDesk(PeopleDesk):
@@ -35,6 +47,31 @@ class ScrutinyDesk(PeopleDesk):
         """Verify the trail now."""
         trusts = scrutiny.trusted(self.settings.trail)
         return _told(scrutiny.verify_now(self.recorder, Visitor(person), self._trail, trusts))
+
+    def flags(self, person: Person) -> list[TrailFlag]:
+        """Read the whole trail by the rules of the flags; newest first."""
+        found = scrutiny.flagged(self.recorder, Visitor(person), self._trail)
+        return [TrailFlag(one.code, one.index, one.about, one.when) for one in reversed(found)]
+
+    def certificate(self, person: Person, request: str) -> Certificate:
+        """Give what the trail proves of a release."""
+        package, events = scrutiny.events_of_release(self.recorder, Visitor(person), request)
+        trusts = scrutiny.trusted(self.settings.trail)
+        report = scrutiny.verify_now(self.recorder, Visitor(person), self._trail, trusts)
+        if not report.integrity:
+            raise Damaged("trail_damaged", "The trail does not verify; it certifies nothing.", "Verify it.")
+        placed = _placed(package)
+        return Certificate(
+            request=request,
+            package=placed,
+            events=[_placed(event) for event in events],
+            approvers=scrutiny.approvers(events),
+            artefact_sha256=package["release"]["artefact_sha256"],
+            checkpoint=(self._trail / "checkpoint").read_text(),
+            address=f"{self.settings.origin}/enclave/audit/events/{placed.index}",
+            witnessed=_covering(report.witnessed, placed.index),
+            stamped=_covering(report.stamped, placed.index),
+        )
 
     def checkpoint(self, person: Person) -> str:
         """Give the signed checkpoint as text."""
@@ -60,6 +97,7 @@ def _criteria(query: TrailQuery) -> dict[str, str | int]:
         "after": _instant(query.after),
         "before": _instant(query.before),
         "limit": query.limit,
+        "below": query.below,
     }
     return {name: value for name, value in asked.items() if value}
 
@@ -83,8 +121,21 @@ def _told(report: Report) -> TrailReport:
         completeness=bool(report.completeness),
         size=report.size,
         root=report.root,
-        steps=[TrailStep(one.number, one.name, one.verdict == "ok", one.words) for one in report.steps],
+        steps=[
+            TrailStep(one.number, one.name, PASSED.get(one.verdict, False), one.words) for one in report.steps
+        ],
         anomalies=[one.words for one in report.anomalies],
         first_broken=report.first_broken_index,
         interrupted=report.interrupted,
+        witnessed=_confirmed(report.witnessed),
+        stamped=_confirmed(report.stamped),
     )
+
+
+def _confirmed(what: Confirmed | None) -> TrailConfirmed | None:
+    return None if what is None else TrailConfirmed(what.by, what.size, what.since, what.until)
+
+
+def _covering(what: Confirmed | None, index: int) -> TrailConfirmed | None:
+    """Give a confirmation only for an entry it covers."""
+    return _confirmed(what) if what is not None and index < what.size else None

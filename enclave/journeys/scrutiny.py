@@ -10,9 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+
+from audit.completeness import APPROVE, REVIEWS
 from audit.confirm import read_partner
 from audit.confirmations import Trusted
 from audit.export import export
+from audit.flags import Flag, flags
+from audit.projection import entries
 from audit.report import Report
 from audit.timestamp import read_roots
 from audit.verify import verify
@@ -25,6 +30,7 @@ from enclave.settings import TrailSettings
 
 MAY_READ_THE_TRAIL: Final = frozenset({Role.AUDITOR})
 TRAIL: Final = EventObject("trail", "log")
+MOST_OF_A_RELEASE: Final = 1_000  # what one search of the recorder gives
 BUNDLE_NAME: Final = "trail-bundle.tar"
 
 
@@ -69,6 +75,40 @@ def verify_now(recorder: Recorder, visitor: Visitor, trail: Path, trusts: Truste
     """Verify the trail as it lies on disk, with both verdicts."""
     _note(recorder, visitor, "audit.verify", {})
     return verify(trail, trusted=trusts)
+
+
+def flagged(recorder: Recorder, visitor: Visitor, trail: Path) -> list[Flag]:
+    """Read the whole trail by the stated rules; recorded like a search."""
+    _note(recorder, visitor, "audit.search", {"flags": 1})
+    size = verify(trail).size
+    return flags(orjson.loads(entry) for entry in entries(trail, size))
+
+
+def events_of_release(
+    recorder: RecorderClient, visitor: Visitor, request: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Give the event that proves a package, and every event of its request, oldest first.
+
+    Raises `NotFound` where no package was made, or more events than a page holds.
+    """
+    _note(recorder, visitor, "audit.search", {"release": 1})
+    found = recorder.search(object=f"request:{request}", limit=MOST_OF_A_RELEASE)["events"][::-1]
+    packages = [one for one in found if one["type"] == "release.package" and one.get("outcome") == "success"]
+    if not packages:
+        raise NotFound("nothing_released", "The trail has no package of this request.", "Search the request.")
+    return packages[-1], found
+
+
+def approvers(events: list[dict[str, Any]]) -> list[str]:
+    """Give who last reviewed the request with an approval, in the order of their votes."""
+    last = {
+        one["actor"]["id"]: one.get("reason")
+        for one in events
+        if one["type"] == "release.review"
+        and one.get("outcome") == "success"
+        and one.get("reason") in REVIEWS
+    }
+    return [person for person, reason in last.items() if reason == APPROVE]
 
 
 def checkpoint(recorder: Recorder, visitor: Visitor, trail: Path) -> str:

@@ -1,25 +1,28 @@
 """The auditor's pages: verify now, search, follow one correlation, take everything away."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
 import orjson
-from fastapi import APIRouter, Query
+import segno
+from fastapi import APIRouter, Form, Query
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from audit.flags import RULES
 from enclave.errors import BadInput
 from enclave.messages import PARIS
 from enclave.web import guard
 from enclave.web.api import TheHouse
 from enclave.web.attachments import attachment
-from enclave.web.needs import TrailQuery
+from enclave.web.needs import Certificate, TrailPage, TrailQuery
 from enclave.web.render import page
 from enclave.web.visitor import Acting, Arriving
 
 LONGEST_FIELD = 80
+MOST_FLAGS = 200
 Text = Annotated[str, Query(max_length=LONGEST_FIELD)]
 
 routes = APIRouter(prefix="/audit")
@@ -36,6 +39,7 @@ class Asked:
     corr: str = ""
     first: str = ""
     last: str = ""
+    below: int = 0
 
     @property
     def query(self) -> TrailQuery:
@@ -49,12 +53,24 @@ class Asked:
             corr=self.corr.strip(),
             after=_midnight(self.first),
             before=None if before is None else before + timedelta(days=1),
+            below=self.below,
         )
 
     @property
     def address(self) -> str:
         """The form as a query string."""
         return urlencode({name: value for name, value in self.__dict__.items() if value})
+
+    @property
+    def one_act(self) -> bool:
+        """Whether this follows one correlation and nothing else: then it is told in the order it happened."""
+        return bool(self.corr.strip()) and self.address == urlencode({"corr": self.corr})
+
+    def older(self, found: TrailPage) -> str:
+        """Give the next page's query string, or nothing where this page is the last."""
+        if len(found.events) < self.query.limit:
+            return ""
+        return replace(self, below=found.events[-1].index).address
 
 
 @routes.get("")
@@ -85,14 +101,18 @@ def search(
     corr: Text = "",
     first: Text = "",
     last: Text = "",
+    below: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """Search, which is itself recorded; a link from another site only fills the form."""
-    asked = Asked(person, project, type, object, corr, first, last)
+    asked = Asked(person, project, type, object, corr, first, last, below)
     if guard.came_from_elsewhere(request.headers):
         checkpoint = house.checkpoint(visitor.person)
         return page(visitor, "audit.html", checkpoint=checkpoint, asked=asked, report=None)
     found = house.search_trail(visitor.person, asked.query)
-    return page(visitor, "audit_search.html", asked=asked, found=found)
+    events = found.events[::-1] if asked.one_act else found.events
+    return page(
+        visitor, "audit_search.html", asked=asked, found=found, events=events, older=asked.older(found)
+    )
 
 
 @routes.get("/events/{index}")
@@ -101,6 +121,28 @@ def event(house: TheHouse, visitor: Arriving, index: int) -> Response:
     found, proof = house.event(visitor.person, str(index))
     written = orjson.dumps(found.event, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
     return page(visitor, "audit_event.html", found=found, written=written, proof=proof)
+
+
+@routes.post("/flags")
+def flags(house: TheHouse, visitor: Acting) -> Response:
+    """Show what the stated rules point at."""
+    found = house.flags(visitor.person)
+    return page(visitor, "audit_flags.html", found=found[:MOST_FLAGS], total=len(found), rules=list(RULES))
+
+
+@routes.post("/certificate")
+def certificate(house: TheHouse, visitor: Acting, request: Annotated[str, Form(max_length=36)]) -> Response:
+    """Show the certificate of a release, to be printed."""
+    told = house.certificate(visitor.person, request.strip())
+    return page(
+        visitor, "audit_certificate.html", told=told, code=_code(told), log=told.checkpoint.partition("\n")[0]
+    )
+
+
+def _code(told: Certificate) -> str:
+    """Give the proof's address and hashes as a QR code, for whoever holds the paper only."""
+    lines = (told.address, f"leaf {told.package.leaf_sha256}", f"tagmanifest {told.artefact_sha256}")
+    return str(segno.make("\n".join(lines), error="m").svg_data_uri(scale=3, border=2))
 
 
 @routes.get("/checkpoint")

@@ -179,6 +179,7 @@ class TrailQuery:
     after: datetime | None = None
     before: datetime | None = None
     limit: int = 100
+    below: int = 0
 
 
 @dataclass(frozen=True)
@@ -200,12 +201,22 @@ class TrailPage:
 
 @dataclass(frozen=True)
 class TrailStep:
-    """One numbered step of the verification."""
+    """One numbered step of the verification; `passed` is None for a step that nothing allowed to take."""
 
     number: int
     name: str
-    passed: bool
+    passed: bool | None
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class TrailConfirmed:
+    """What somebody outside confirmed: `size` entries, first and last at these instants."""
+
+    by: Sequence[str]
+    size: int
+    since: str
+    until: str
 
 
 @dataclass(frozen=True)
@@ -220,6 +231,33 @@ class TrailReport:
     anomalies: Sequence[str] = ()
     first_broken: int | None = None
     interrupted: int = 0
+    witnessed: TrailConfirmed | None = None
+    stamped: TrailConfirmed | None = None
+
+
+@dataclass(frozen=True)
+class TrailFlag:
+    """A place in the trail to look at, by the rule of this code."""
+
+    code: str
+    index: int
+    about: str
+    when: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What the trail proves of one release: the events of its request, the package's own, and who confirmed it."""
+
+    request: str
+    package: TrailEvent
+    events: Sequence[TrailEvent]
+    approvers: Sequence[str]
+    artefact_sha256: str
+    checkpoint: str
+    address: str
+    witnessed: TrailConfirmed | None = None
+    stamped: TrailConfirmed | None = None
 
 
 class People(Protocol):
@@ -283,6 +321,10 @@ class Questions(Protocol):
 
     def rehearse(self, person: Person, project: str, question: Json, rows: int, seed: int) -> Json:
         """Give an Answer v1 on made-up rows, exact and free; it says so in words."""
+        ...
+
+    def profile(self, person: Person, project: str, dataset: str, rho_micro: int | None) -> Json:
+        """Give profile and advice on bounds for a question of this price; free. Raises NotFound where there is none."""
         ...
 
     def running(self, person: Person, project: str) -> Sequence[Json]:
@@ -349,6 +391,14 @@ class Scrutiny(Protocol):
 
     def event(self, person: Person, event: str) -> tuple[TrailEvent, str]:
         """Give one event by its index in the trail, and its inclusion proof (text)."""
+        ...
+
+    def flags(self, person: Person) -> Sequence[TrailFlag]:
+        """Read the whole trail by the rules of the flags; newest first."""
+        ...
+
+    def certificate(self, person: Person, request: str) -> Certificate:
+        """Give what the trail proves of a release. Raises NotFound where nothing was released."""
         ...
 
     def verify_trail(self, person: Person) -> TrailReport:

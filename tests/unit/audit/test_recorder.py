@@ -215,3 +215,13 @@ def test_a_log_at_rest_says_that_it_is_alive(log):
     found, _ = log.store.search(Search({"type": "audit.heartbeat"}))
     assert len(found) >= 2
     assert found[-1]["counts"] == {"entries": 0}
+
+
+def test_a_search_bounded_by_times_goes_on_below_an_index(client, raw):
+    for _ in range(5):
+        client.post("/v1/events", json=raw())
+    asked = {"limit": 2, "after": "2020-01-01T00:00:00.000000Z", "before": "2999-01-01T00:00:00.000000Z"}
+    pages = [client.get("/v1/events", params=asked | {"below": below}).json() for below in (5, 3, 1)]
+    assert [[event["seq"] for event in page["events"]] for page in pages] == [[4, 3], [2, 1], [0]]
+    assert {page["total"] for page in pages} == {5}
+    assert client.get("/v1/events", params={"below": "x"}).status_code == 422

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
-from anonymisation import mock, rehearsal
+from anonymisation import adviser, mock, rehearsal
 from anonymisation.bounds import Column, Table
+from anonymisation.profile import Bin, Profile, Quantile
 from anonymisation.question import parse
 from enclave.errors import NotAuthenticated, NotFound, Refused
 from enclave.people import Person, Role
 from enclave.web.needs import (
     Allowance,
     BudgetSheet,
+    Certificate,
     Charge,
     Choice,
     Download,
@@ -27,7 +29,9 @@ from enclave.web.needs import (
     RequestLine,
     RequestSheet,
     SessionPlace,
+    TrailConfirmed,
     TrailEvent,
+    TrailFlag,
     TrailPage,
     TrailQuery,
     TrailReport,
@@ -141,6 +145,7 @@ class HouseForTests:
         self.metered: list[tuple[str, str, str, int]] = []
         self.closed: list[str] = []
         self.sound = True
+        self.confirmed: TrailConfirmed | None = None
         for name, roles in {
             "researcher-a": {Role.RESEARCHER},
             "researcher-b": {Role.RESEARCHER},
@@ -254,6 +259,16 @@ class HouseForTests:
             for one in COLUMNS
         )
         return Table(dataset, 1, "normandie", "patient", "nir", columns, 20, 5)
+
+    def profile(self, person: Person, project: str, dataset: str, rho_micro: int | None) -> Json:
+        bins = (Bin(1, 1, 300, clear=True), Bin(2, 2, 120, clear=True), Bin(3, 3, 40, clear=True))
+        stays = tuple(
+            Quantile(prob, value, value, value)
+            for prob, value in (("0.5", 4.0), ("0.95", 21.0), ("0.99", None))
+        )
+        found = Profile(dataset, 1, 20_000, bins, {"length_of_stay": stays})
+        advice = adviser.advise(self.declared(dataset), found, rho_micro or 20_000)
+        return {"profile": found.to_json(), "advice": advice.to_json()}
 
     def running(self, person: Person, project: str) -> Sequence[Json]:
         return self.now_running
@@ -401,7 +416,8 @@ class HouseForTests:
             for index, event in enumerate(self.events)
             if "id" in event and (not query.corr or event.get("corr") == query.corr)
         ]
-        return TrailPage(found, len(found))
+        below = [one for one in found if not query.below or one.index < query.below]
+        return TrailPage(below[::-1][: query.limit], len(found))
 
     def event(self, person: Person, event: str) -> tuple[TrailEvent, str]:
         self._auditor(person)
@@ -411,8 +427,30 @@ class HouseForTests:
 
     def verify_trail(self, person: Person) -> TrailReport:
         self._auditor(person)
-        steps = (TrailStep(1, "checkpoint signature", True), TrailStep(2, "root from tiles", self.sound))
-        return TrailReport(self.sound, True, 1234, "ef" * 32, steps, (), None if self.sound else 17, 1)
+        steps = (
+            TrailStep(1, "checkpoint signature", True),
+            TrailStep(2, "root from tiles", self.sound),
+            TrailStep(3, "remembered", None),
+        )
+        broken = None if self.sound else 17
+        report = TrailReport(self.sound, True, 1234, "ef" * 32, steps, (), broken, 1)
+        return replace(report, witnessed=self.confirmed, stamped=self.confirmed)
+
+    def flags(self, person: Person) -> list[TrailFlag]:
+        self._auditor(person)
+        return [TrailFlag("denials", 7, "researcher-a", "2026-11-25T10:00:00.123456Z")]
+
+    def certificate(self, person: Person, request: str) -> Certificate:
+        self._auditor(person)
+        if request != "r1":
+            raise NotFound("nothing_released", "The trail has no package of this request.")
+        event = {"type": "release.package", "ts": "2026-11-25T10:00:00.123456Z", "phase": "outcome"}
+        package = TrailEvent(41, "cd" * 32, event)
+        by = ("steward-a", "steward-b")
+        address = "https://enclave.example/enclave/audit/events/41"
+        return Certificate(
+            request, package, [package], by, "ab" * 32, self.checkpoint(person), address, self.confirmed
+        )
 
     def checkpoint(self, person: Person) -> str:
         self._auditor(person)

@@ -1,7 +1,8 @@
+import re
 from dataclasses import replace
 
 from enclave.web.limits import SMALL
-from enclave.web.needs import FileIn, Finding
+from enclave.web.needs import FileIn, Finding, TrailConfirmed
 from tests.unit.web.browser import World
 from tests.unit.web.house_for_tests import sha
 from tests.unit.web.stories import TABLE, run, submitted
@@ -277,6 +278,81 @@ def test_the_auditor_gets_two_verdicts_in_words():
         assert "le premier événement touché est le n° 17" in broken.replace("\u202f", " ")
         assert (await browser.post("audit/export")).headers["content-disposition"].startswith("attachment")
         assert (await browser.get("audit/checkpoint")).headers["content-type"].startswith("text/plain")
+
+    run(story())
+
+
+def test_the_auditor_reads_since_when_nothing_was_removed_and_who_says_so():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        alone = (await browser.post("audit/verify")).text
+        assert "Aucun témoin extérieur" in alone
+        assert "non fait" in alone
+        world.house.confirmed = TrailConfirmed(
+            ("witness.example/one", "witness.example/two"),
+            1233,
+            "2026-11-14T08:00:00Z",
+            "2026-11-25T08:00:00Z",
+        )
+        told = (await browser.post("audit/verify")).text
+        assert "Rien n’a été ôté depuis le 14 nov. 2026, 09:00:00, confirmé par 2 témoin" in told
+        assert "Le dernier événement ne l’est pas encore" in told
+        assert "Horodaté par witness.example/one" in told
+
+    run(story())
+
+
+def test_a_flag_states_its_rule_and_the_page_says_what_is_not_watched():
+    async def story() -> None:
+        browser = await World().browser("auditor-a")
+        told = (await browser.post("audit/flags")).text
+        assert "1 chose mérite un regard" in told
+        assert told.count("5 refus à une même personne en 10 minutes") == 2
+        assert "Les heures de travail ne sont pas surveillées" in told
+
+    run(story())
+
+
+def test_the_certificate_of_a_release_carries_a_code_and_says_what_is_not_confirmed():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        told = (await browser.post("audit/certificate", request="r1")).text
+        assert 'src="data:image/svg+xml' in told
+        assert "steward-a, steward-b" in told
+        assert "aucun témoin ne l’a encore confirmé" in told
+        world.house.confirmed = TrailConfirmed(
+            ("witness.example/one",), 99, "2026-11-14T08:00:00Z", "2026-11-25T08:00:00Z"
+        )
+        assert (
+            "witness.example/one, 25 nov. 2026"
+            in (await browser.post("audit/certificate", request="r1")).text
+        )
+        assert (await browser.post("audit/certificate", request="r2")).status_code == 404
+        steward = await world.browser("steward-a")
+        for path in ("audit/flags", "audit/certificate"):
+            assert (await steward.post(path, request="r1")).status_code == 403
+
+    run(story())
+
+
+def test_a_long_search_is_read_page_by_page_and_one_act_in_its_order():
+    async def story() -> None:
+        world = World()
+        world.house.events.extend(
+            {"id": f"e{n}", "corr": "c1" if n < 2 else "c2", "type": f"type.number{n}"} for n in range(150)
+        )
+        browser = await world.browser("auditor-a")
+        first = (await browser.get("audit/search?person=researcher-a")).text
+        older = re.search(r'audit/search\?(person=researcher-a&amp;below=\d+)"', first)
+        assert older is not None
+        second = (await browser.get(f"audit/search?{older[1].replace('&amp;', '&')}")).text
+        assert "type.number0" in second
+        assert "type.number0" not in first
+        assert "below" not in second
+        act = (await browser.get("audit/search?corr=c1")).text
+        assert act.index("type.number0") < act.index("type.number1")
 
     run(story())
 

@@ -1,0 +1,131 @@
+"""What an auditor may want to look at, by rules that are stated. A flag is a question, not an accusation.
+
+Pure rules over the events of a trail, read once in order. Nobody's working hours are watched: that would be a
+surveillance of staff, and needs a recorded decision first.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+Event = Mapping[str, Any]
+Code = Literal["denials", "budget", "questions", "silence", "clock"]
+
+DENIALS: Final = 5
+DENIALS_WITHIN: Final = timedelta(minutes=10)
+BUDGET_MICRO_RHO: Final = 1_000_000
+BUDGET_WITHIN: Final = timedelta(hours=24)
+QUESTIONS: Final = 20
+QUESTIONS_WITHIN: Final = timedelta(hours=1)
+SILENCE: Final = timedelta(hours=2)  # the recorder says once an hour that it is alive
+CLOCK: Final = timedelta(seconds=1)
+
+RULES: Final[dict[Code, str]] = {
+    "denials": f"{DENIALS} refusals of one person within {DENIALS_WITHIN.seconds // 60} minutes",
+    "budget": f"answers to one person that cost {BUDGET_MICRO_RHO} micro-rho or more within 24 hours",
+    "questions": f"{QUESTIONS} different questions of one person about one dataset within an hour",
+    "silence": f"nothing recorded for more than {SILENCE.seconds // 3600} hours while the recorder was not stopped",
+    "clock": f"the recorder's clock went back by more than {CLOCK.seconds} second",
+}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A place in the trail to look at: the rule that speaks, who or what it is about, and from where on."""
+
+    code: Code
+    index: int
+    about: str
+    when: str
+
+    @property
+    def rule(self) -> str:
+        """Give the rule in words."""
+        return RULES[self.code]
+
+
+@dataclass
+class _Window:
+    """What happened lately, weighted; tells once when the sum passes the limit, and again only after a lull."""
+
+    limit: int
+    within: timedelta
+    _held: deque[tuple[datetime, int]] = field(default_factory=deque)
+    _sum: int = 0
+    _told: bool = False
+
+    def add(self, when: datetime, weight: int) -> bool:
+        self._held.append((when, weight))
+        self._sum += weight
+        while when - self._held[0][0] > self.within:
+            self._sum -= self._held.popleft()[1]
+        over, before = self._sum >= self.limit, self._told
+        self._told = over
+        return over and not before
+
+
+@dataclass
+class Flags:
+    """The rules at work: `see` each event in order, then read `found`."""
+
+    found: list[Flag] = field(default_factory=list)
+    _windows: dict[tuple[Code, str], _Window] = field(default_factory=dict)
+    _asked: dict[tuple[str, str], None] = field(default_factory=dict)
+    _last: tuple[datetime, str] | None = None
+
+    def see(self, event: Event) -> None:
+        """Take the next event."""
+        now = datetime.fromisoformat(event["ts"])
+        self._time(event, now)
+        if event.get("outcome") == "denied" or event["type"] == "auth.failure":
+            self._count("denials", event, now, event["actor"]["id"], DENIALS, DENIALS_WITHIN)
+        if event["type"] == "data.query" and event.get("outcome") == "success":
+            self._question(event, now)
+
+    def _time(self, event: Event, now: datetime) -> None:
+        if self._last is not None:
+            before, kind = self._last
+            if before - now > CLOCK:
+                self._flag("clock", event, "recorder")
+            if now - before > SILENCE and kind != "audit.stop":
+                self._flag("silence", event, "recorder")
+        self._last = now, event["type"]
+
+    def _question(self, event: Event, now: datetime) -> None:
+        person = event["actor"]["id"]
+        cost = event.get("dp", {}).get("rho_micro", 0)
+        self._count("budget", event, now, person, BUDGET_MICRO_RHO, BUDGET_WITHIN, cost)
+        objects: dict[str, str] = {each["kind"]: each["id"] for each in event.get("object", ())}
+        question = (person, objects.get("question") or str(event["id"]))
+        if question in self._asked:
+            return
+        self._asked[question] = None
+        about = f"{person} / {objects.get('dataset', '?')}"
+        self._count("questions", event, now, about, QUESTIONS, QUESTIONS_WITHIN)
+
+    def _count(
+        self,
+        code: Code,
+        event: Event,
+        now: datetime,
+        about: str,
+        limit: int,
+        within: timedelta,
+        weight: int = 1,
+    ) -> None:
+        window = self._windows.setdefault((code, about), _Window(limit, within))
+        if window.add(now, weight):
+            self._flag(code, event, about)
+
+    def _flag(self, code: Code, event: Event, about: str) -> None:
+        self.found.append(Flag(code, event["seq"], about, event["ts"]))
+
+
+def flags(events: Iterable[Event]) -> list[Flag]:
+    """Give every flag of a trail, oldest first."""
+    seen = Flags()
+    for event in events:
+        seen.see(event)
+    return seen.found
