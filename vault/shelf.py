@@ -18,29 +18,43 @@ from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
 from vault.columns import Domains, frame_schema, to_frame
-from vault.errors import VaultDamaged, VaultUsage
+from vault.errors import VaultDamaged, VaultError, VaultUsage
 from vault.keys import KeyService
 from vault.manifest import Manifest, Part, shelf_context, stored_columns, version_folder
 from vault.parquet import EncryptedFile, Place
 from vault.receipt import Receipt, check_receipt
 from vault.sealed_file import sync_folder
+from vault.warm import Read, Source, WarmColumns
 
 READ_THREADS: Final = 2
 READ_ACTS: Final = frozenset({"data.query", "key.unwrap"})
 SHRED_ACTS: Final = frozenset({"data.shred"})
 
 
-def open_shelf(root: Path, manifest: Manifest, shelf: str, keys: KeyService, receipt: Receipt) -> "Shelf":
+def open_shelf(
+    root: Path,
+    manifest: Manifest,
+    shelf: str,
+    keys: KeyService,
+    receipt: Receipt,
+    warm: WarmColumns | None = None,
+) -> "Shelf":
     """Unwrap a shelf's key and give the shelf; `manifest` is one that `read_manifest` accepted.
 
     The first footer is read here, every other one when its part is read: a part whose rows, schema or bytes are
-    not the manifest's raises.
+    not the manifest's raises. `warm` keeps what was read for whoever opens the shelf next; the key is unwrapped each
+    time, and what is kept of the dataset goes when that is refused, or when another version is opened.
     """
     check_receipt(receipt, READ_ACTS, f"dataset:{manifest.dataset}")
     if shelf not in manifest.wrapped_keys:
         raise VaultUsage("shelf_unknown", f"{manifest.dataset} has no shelf {shelf!r}.", shelf=shelf)
     context = shelf_context(manifest.dataset, manifest.version, shelf)
-    data_key = keys.unwrap(shelf, manifest.wrapped_keys[cast("Any", shelf)], context, receipt)
+    try:
+        data_key = keys.unwrap(shelf, manifest.wrapped_keys[cast("Any", shelf)], context, receipt)
+    except VaultError:
+        if warm is not None:
+            warm.purge(manifest.dataset)
+        raise
     folder = version_folder(root, manifest.dataset, manifest.version)
     files = tuple(_file(folder, manifest, part, data_key) for part in manifest.parts_of(shelf))
     schema = files[0].schema()
@@ -50,7 +64,24 @@ def open_shelf(root: Path, manifest: Manifest, shelf: str, keys: KeyService, rec
             f"The {shelf} shelf does not have the columns of its manifest.",
             shelf=shelf,
         )
-    return Shelf(files, schema, manifest.domains)
+    if warm is None:
+        return Shelf(files, schema, manifest.domains)
+    sha256 = manifest.sha256
+    warm.purge(manifest.dataset, but=sha256)
+    return Shelf(files, schema, manifest.domains, _Warm(warm, manifest.dataset, sha256))
+
+
+@dataclass(frozen=True)
+class _Warm:
+    """A version's share of the columns kept in memory."""
+
+    columns: WarmColumns = field(repr=False)
+    dataset: str
+    manifest_sha256: str
+
+    def frame(self, file: EncryptedFile, wanted: Sequence[str], read: Read) -> pl.DataFrame:
+        source = Source(self.dataset, self.manifest_sha256, f"{file.place.shelf}/{file.place.part}")
+        return self.columns.frame(source, wanted, read)
 
 
 @dataclass(frozen=True)
@@ -60,6 +91,7 @@ class Shelf:
     files: tuple[EncryptedFile, ...]
     schema: pa.Schema
     domains: Domains
+    warm: _Warm | None = None
     _failures: list[VaultDamaged] = field(default_factory=list, repr=False)
 
     def scan(self) -> pl.LazyFrame:
@@ -115,11 +147,16 @@ class Shelf:
             yield from (one.result() for one in waiting)
 
     def _frame(self, file: EncryptedFile, columns: Sequence[str] | None) -> pl.DataFrame:
-        try:
-            return to_frame(file.read(self.schema, columns), self.domains)
-        except VaultDamaged as failure:
-            self._failures.append(failure)
-            raise
+        def read(names: Sequence[str] | None) -> pl.DataFrame:
+            try:
+                return to_frame(file.read(self.schema, names), self.domains)
+            except VaultDamaged as failure:
+                self._failures.append(failure)
+                raise
+
+        if self.warm is None:
+            return read(columns)
+        return self.warm.frame(file, self.schema.names if columns is None else columns, read)
 
 
 def shred_version(root: Path, manifest: Manifest, keys: KeyService, receipt: Receipt) -> None:
