@@ -89,6 +89,13 @@ class IntakeSettings(_Section):
     unpacked_gb_max: int = Field(100, ge=1, le=10_000)
 
 
+class WarmSettings(_Section):
+    """Decrypted columns the engine keeps in its memory: `seconds` long, `megabytes` of them at most; 0 keeps none."""
+
+    seconds: int = Field(900, ge=0, le=86_400)
+    megabytes: int = Field(1024, ge=0)
+
+
 class Settings(BaseSettings):
     """Where the house lives and how it behaves."""
 
@@ -105,6 +112,7 @@ class Settings(BaseSettings):
     trail: TrailSettings = TrailSettings()
     notebook: NotebookSettings = NotebookSettings()
     intake: IntakeSettings = IntakeSettings()
+    warm: WarmSettings = WarmSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -27,6 +27,7 @@ from enclave.settings import Settings
 from vault.envelope import seal, unseal
 from vault.keyring import LocalKeyring, create_keyring, open_keyring
 from vault.keys import Rights
+from vault.warm import WarmColumns
 
 if TYPE_CHECKING:
     from enclave.desks import FrontDesk
@@ -118,7 +119,8 @@ def engine_desk(settings: Settings) -> Desk:
     trail = recorder(settings, "engine")
     trail.close_interrupted()
     keys = open_keys(settings, Rights.ENGINE)
-    return Desk(settings.state / "shelves", Ledger.open(settings.state / "ledger.db"), keys, trail)
+    warm = WarmColumns(settings.warm.seconds, settings.warm.megabytes << 20)
+    return Desk(settings.state / "shelves", Ledger.open(settings.state / "ledger.db"), keys, trail, warm)
 
 
 class EngineCaps:

@@ -31,6 +31,7 @@ from vault.envelope import seal, unseal
 from vault.keys import KeyService
 from vault.manifest import Manifest, read_manifest
 from vault.shelf import open_shelf
+from vault.warm import WarmColumns
 
 SEED_LABEL: Final = "bounding|v1|"
 RESEARCHER_ROLES: Final = (Role.RESEARCHER, Role.PROJECT_LEAD)
@@ -125,6 +126,7 @@ class Desk:
     ledger: Ledger
     keys: KeyService
     recorder: Recorder
+    warm: WarmColumns = field(default_factory=lambda: WarmColumns(0, 0))
     # opendp's core is not made for several threads at once; the shelf is read outside this lock.
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     running: Running = field(default_factory=Running)
@@ -232,7 +234,7 @@ class Desk:
         )
         reservation = self.ledger.reserve(charge, receipt)
         run.paid = True
-        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt)
+        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt, self.warm)
         seed = self.keys.mac("order", f"{SEED_LABEL}{table.population}".encode())
         with shelf.named_failures(), self._one_at_a_time:
             found = answering.compute(question, table, Watched(shelf.parts(), run), seed)
