@@ -67,6 +67,8 @@ def application(desk: Desk) -> Starlette:
         Route("/v1/catalogue", answering(desk.catalogue), methods=["POST"]),
         Route("/v1/price", answering(desk.price), methods=["POST"]),
         Route("/v1/ask", answering(desk.ask), methods=["POST"]),
+        Route("/v1/profile", answering(desk.profile), methods=["POST"]),
+        Route("/v1/profile/make", answering(desk.make_profile), methods=["POST"]),
         Route("/v1/cancel", answering(desk.cancel), methods=["POST"]),
         Route("/v1/running", running, methods=["POST"]),
         Route("/v1/left", answering(desk.left), methods=["POST"]),

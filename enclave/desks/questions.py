@@ -52,6 +52,14 @@ class QuestionDesk(PeopleDesk):
         left = dict.fromkeys(SCOPES, 0)
         return {**rehearsal.rehearse(asked, table, rows, seed), "left": left, "index": None}
 
+    def profile(self, person: Person, project: str, dataset: str, rho_micro: int | None) -> Json:
+        """Give the dataset's profile, paid once by the house, and the bounds it advises; free."""
+        asked = self._order(person, project, {"dataset": dataset}) | {
+            "question": None,
+            "rho_micro": rho_micro,
+        }
+        return self.engine.call("POST", "/v1/profile", asked)
+
     def running(self, person: Person, project: str) -> Sequence[Json]:
         """List the person's questions that have no answer yet."""
         told = self.engine.call("POST", "/v1/running", {"person": person.id, "project": project})

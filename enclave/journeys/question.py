@@ -7,14 +7,15 @@ The engine trusts no order about data: manifest and policy are what the signatur
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 from pydantic import BaseModel, ConfigDict
 
+from anonymisation import adviser, profile
 from anonymisation import answer as answering
 from anonymisation.bounds import Table
 from anonymisation.ledger import SCOPES, Balance, Charge, Ledger, Scope
@@ -23,16 +24,18 @@ from enclave.agreements.policy import load_policy, policy_sha256, to_table
 from enclave.agreements.rules import may_ask
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset
-from enclave.errors import BadInput, Damaged
+from enclave.errors import BadInput, Damaged, NotFound
+from enclave.journeys.profile import HOUSE, Profiles
 from enclave.journeys.running import Run, Running, Watched
+from enclave.journeys.sealed_answers import answer_name, seal_answer, unseal_answer
 from enclave.people import Role
 from enclave.recording import Actor, EventObject, Recorded, Recorder, Visitor, recorded
-from vault.envelope import seal, unseal
 from vault.keys import KeyService
 from vault.manifest import Manifest, read_manifest
 from vault.shelf import open_shelf
-from vault.warm import WarmColumns
 
+DEFAULT_QUESTIONS: Final = 50
+"""A project's cap is meant for about so many questions: the price bounds are advised for unless another is said."""
 SEED_LABEL: Final = "bounding|v1|"
 RESEARCHER_ROLES: Final = (Role.RESEARCHER, Role.PROJECT_LEAD)
 
@@ -54,6 +57,7 @@ class Order(BaseModel):
     project_cap: int
     person_cap: int
     question: dict[str, Any] | None = None
+    rho_micro: int | None = None
     session: str | None = None
 
     @property
@@ -81,7 +85,13 @@ def order(
 
 
 def describe(
-    visitor: Visitor, project: str, about: Dataset, agreement: str, question: Mapping[str, Any] | None = None
+    visitor: Visitor,
+    project: str,
+    about: Dataset,
+    agreement: str,
+    question: Mapping[str, Any] | None = None,
+    *,
+    roles: tuple[Role, ...] = RESEARCHER_ROLES,
 ) -> Order:
     """Write an order about a dataset's current version; what it may be used for was asked before."""
     if about.version is None or about.manifest_sha256 is None or about.policy_yaml is None:
@@ -92,7 +102,7 @@ def describe(
             dataset=about.id,
         )
     caps = load_policy(about.policy_yaml).privacy.caps
-    actor = visitor.acting_as(*RESEARCHER_ROLES)
+    actor = visitor.acting_as(*roles)
     return Order(
         person=visitor.person.id,
         role=actor.role,
@@ -126,10 +136,14 @@ class Desk:
     ledger: Ledger
     keys: KeyService
     recorder: Recorder
-    warm: WarmColumns = field(default_factory=lambda: WarmColumns(0, 0))
     # opendp's core is not made for several threads at once; the shelf is read outside this lock.
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     running: Running = field(default_factory=Running)
+
+    @cached_property
+    def profiles(self) -> Profiles:
+        """The datasets' profiles, over the same ledger and keys."""
+        return Profiles(self.ledger, self.keys, self.recorder)
 
     def catalogue(self, asked: Order) -> dict[str, Any]:
         """Tell what may be asked of a dataset: declared names, domains and bounds, nothing from the data."""
@@ -153,8 +167,9 @@ class Desk:
         question = _fitting(asked, table)
         key = (asked.project, digest(question), asked.dataset, asked.version)
         self._declare_caps(asked, table)
+        dropped = self._dropped(asked, table, question)
         with self.running.one(asked.person, key) as run:
-            return self._answered(asked, manifest, table, question, run)
+            return _with_dropped(self._answered(asked, manifest, table, question, run), dropped)
 
     def cancel(self, asked: Order) -> dict[str, Any]:
         """Stop a question of this person before its answer is stored; what was reserved for it stays spent."""
@@ -173,6 +188,51 @@ class Desk:
             answer = self._paid(asked, manifest, table, question, act.receipt, run)
             act.closing["dp"] = _loss(question, table)
         return self._delivered(answer, asked, table, act.receipt, replayed=False)
+
+    def make_profile(self, asked: Order) -> dict[str, Any]:
+        """Have the dataset's profile made, charged once to its population; told as projects will see it."""
+        manifest, table = self._described(asked)
+
+        def allow(cost: int) -> None:
+            spent = self.ledger.left(table.population, HOUSE, "").project.spent
+            self._set_cap("project", table.population, HOUSE, spent + cost, asked.actor)
+
+        with self._one_at_a_time:
+            made = self.profiles.make(
+                table,
+                asked.rho_micro or profile.RHO_MICRO,
+                asked.actor,
+                allow,
+                lambda receipt: open_shelf(self.root, manifest, "research", self.keys, receipt).parts(),
+                self._seed(table),
+            )
+        return {"profile": made.to_json()}
+
+    def profile(self, asked: Order) -> dict[str, Any]:
+        """Give the dataset's profile and the bounds it advises for a question of this price; free."""
+        _, table = self._described(asked)
+        found = self.profiles.find(asked.dataset, asked.actor)
+        if found is None:
+            raise NotFound(
+                "no_profile",
+                f"Nobody has had a profile of {asked.dataset} made.",
+                "Ask a steward: enclave dataset profile.",
+                dataset=asked.dataset,
+            )
+        advice = adviser.advise(table, found, asked.rho_micro or asked.project_cap // DEFAULT_QUESTIONS)
+        return {"profile": found.to_json(), "advice": advice.to_json()}
+
+    def _dropped(self, asked: Order, table: Table, question: Question) -> dict[str, Any] | None:
+        """Say which share of all rows the question's bound leaves out, where the dataset has a profile."""
+        rows = question.unit.rows or table.rows
+        found = None if table.per_row else self.profiles.find(asked.dataset, asked.actor)
+        share = None if found is None else found.dropped(rows)
+        if share is None:
+            return None
+        return {"rows": rows, "share": round(share, 4), "words": profile.words(share, rows)}
+
+    def _seed(self, table: Table) -> bytes:
+        return self.keys.mac("order", f"{SEED_LABEL}{table.population}".encode())
 
     def declare_population(self, population: str, cap: int, actor: Actor) -> None:
         """Give a population its cap if it has none yet; what was spent on these people stays spent."""
@@ -234,8 +294,8 @@ class Desk:
         )
         reservation = self.ledger.reserve(charge, receipt)
         run.paid = True
-        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt, self.warm)
-        seed = self.keys.mac("order", f"{SEED_LABEL}{table.population}".encode())
+        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt)
+        seed = self._seed(table)
         with shelf.named_failures(), self._one_at_a_time:
             found = answering.compute(question, table, Watched(shelf.parts(), run), seed)
             run.go_on()
@@ -274,7 +334,8 @@ class Desk:
                 "Look at the trail, and restore house.db from a backup.",
                 dataset=asked.dataset,
             )
-        return manifest, to_table(load_policy(asked.policy_yaml))
+        # a policy has versions of its own; the table's is that of the data
+        return manifest, replace(to_table(load_policy(asked.policy_yaml)), version=asked.version)
 
     def _told(self, asked: Order, table: Table, question: Question, sha256: str) -> dict[str, Any]:
         return {
@@ -319,14 +380,10 @@ class Desk:
             self.ledger.set_cap(scope, key, cap, act.receipt)
 
     def _seal(self, answer: dict[str, Any], asked: Order, sha256: str, receipt: Recorded) -> bytes:
-        key, wrapped = self.keys.new_data_key("answers", f"dataset:{asked.dataset}|answers", receipt)
-        return wrapped.encode() + b"\n" + seal(key, _answer_name(asked, sha256), orjson.dumps(answer))
+        return seal_answer(self.keys, asked.dataset, _answer_name(asked, sha256), answer, receipt)
 
     def _unseal(self, kept: bytes, asked: Order, sha256: str, receipt: Recorded) -> dict[str, Any]:
-        wrapped, _, box = kept.partition(b"\n")
-        key = self.keys.unwrap("answers", wrapped.decode(), f"dataset:{asked.dataset}|answers", receipt)
-        answer: dict[str, Any] = orjson.loads(unseal(key, _answer_name(asked, sha256), box))
-        return answer
+        return unseal_answer(self.keys, asked.dataset, _answer_name(asked, sha256), kept, receipt)
 
 
 def _balance(balance: Balance) -> dict[str, int]:
@@ -334,7 +391,15 @@ def _balance(balance: Balance) -> dict[str, int]:
 
 
 def _answer_name(asked: Order, sha256: str) -> str:
-    return f"answer|{asked.project}|{asked.dataset}|{asked.version}|{sha256}"
+    return answer_name(asked.project, asked.dataset, asked.version, sha256)
+
+
+def _with_dropped(answer: dict[str, Any], dropped: dict[str, Any] | None) -> dict[str, Any]:
+    """Add what the bounds leave out to an answer on its way; the sealed answer stays what was paid for."""
+    if dropped is None:
+        return answer
+    words = {spoken: f"{said} {dropped['words'][spoken]}" for spoken, said in answer["words"].items()}
+    return {**answer, "words": words, "dropped": dropped}
 
 
 def _fitting(asked: Order, table: Table) -> Question:

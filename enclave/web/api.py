@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from anonymisation.form import MAX_RHO_MICRO
 from anonymisation.mock import MOST_ROWS
 from enclave import messages
 from enclave.web import uploads
@@ -83,6 +84,17 @@ def mock(
 ) -> Json:
     """Make rows up from what was declared, to try things on: free, no data is read."""
     return house.mock(who.person, who.project, dataset, rows, seed)
+
+
+@routes.get("/datasets/{dataset}/profile")
+def profile(
+    house: TheHouse,
+    who: Asking,
+    dataset: str,
+    rho_micro: Annotated[int | None, Query(ge=1, le=MAX_RHO_MICRO)] = None,
+) -> Json:
+    """Show what the house paid to know of a dataset, and the bounds it advises for a question of this price: free."""
+    return house.profile(who.person, who.project, dataset, rho_micro)
 
 
 @routes.post("/mock")

@@ -5,16 +5,20 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from .budget import project_cap
 from .door import call
 from .errors import EnclaveError, closest
 from .expression import Column, Description
 from .language import say
 from .mock import mock_frame
-from .question import Selection, Steps
+from .profile import Advice, Profile
+from .question import Selection, Steps, rho_micro
 from .show import table, table_text
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from .statistics import Number
 
 
 class Dataset(Selection):
@@ -66,6 +70,17 @@ class Dataset(Selection):
         """
         told = call("GET", f"datasets/{self.name}/mock?rows={rows}&seed={seed}")
         return mock_frame(told["columns"], [column.description for column in self._columns.values()])
+
+    def profile(self) -> Profile:
+        """Show rows per unit and quantiles of the numbers, noisy; the house paid for it once, it is free here."""
+        return Profile(call("GET", f"datasets/{self.name}/profile")["profile"])
+
+    def advise(self, *, rho: Number | None = None, share: Number | None = None) -> Advice:
+        """Propose bounds for a question of this price: what each choice leaves out against the noise it saves. Free."""
+        cap = project_cap(self.population)
+        offered = rho_micro(rho, share, cap)
+        told = call("GET", f"datasets/{self.name}/profile?rho_micro={offered}")
+        return Advice(told["advice"], self.name)
 
     def described(self, name: str) -> Column | None:
         """Give a declared column, or None for one that was computed."""

@@ -185,7 +185,7 @@ class Question:
     def price(self, *, rho: Number | None = None, share: Number | None = None) -> Price:
         """Tell what it would cost and how accurate it would be: free, and the same whatever the data."""
         cap = project_cap(self.steps.dataset.population)
-        question = self.to_json(_rho_micro(rho, share, cap))
+        question = self.to_json(rho_micro(rho, share, cap))
         return Price(call("POST", "price", {"question": question}), cap)
 
     def expected_accuracy(
@@ -207,7 +207,7 @@ class Question:
         Interrupting the cell cancels the question; what was reserved for it stays spent.
         """
         cap = project_cap(self.steps.dataset.population) if rho is None else 0
-        question = self.to_json(_rho_micro(rho, share, cap))
+        question = self.to_json(rho_micro(rho, share, cap))
         return Answer(waiting.ask(question), self.steps.by)
 
     collect = ask
@@ -231,7 +231,7 @@ def describe(steps: Steps) -> str:
     return line + (f".group_by({', '.join(steps.by)})" if steps.by else "")
 
 
-def _rho_micro(rho: Number | None, share: Number | None, cap_rho_micro: int) -> int:
+def rho_micro(rho: Number | None, share: Number | None, cap_rho_micro: int) -> int:
     """Turn the price offered into integer micro-rho; an explicit rho is rounded up, a share down."""
     if rho is not None:
         offered = int((Decimal(str(rho)) * PER_MILLION).to_integral_value(ROUND_CEILING))

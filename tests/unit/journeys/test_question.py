@@ -161,10 +161,16 @@ def test_a_new_version_a_refresh_or_a_derived_table_gives_nothing_back(house: En
     house.bring_in("stays-bis")
     assert house.spent() == 200_000
     for dataset, version in (("stays", 2), ("stays-bis", 1)):
-        told = house.desk.price(house.order(question(dataset=dataset), dataset=dataset, version=version))
+        small = house.order(question(1, dataset), dataset=dataset, version=version)
+        told = house.desk.price(small)
         assert told["left"] == {"population": 1_800_000, "project": 300_000, "person": 50_000}
     with pytest.raises(BudgetSpent):
         house.desk.ask(house.order(question(60_000), version=2))
     with pytest.raises(BudgetSpent):
         house.desk.ask(house.order(question(60_000, "stays-bis"), dataset="stays-bis"))
     assert house.spent() == 200_000
+
+
+def test_an_answer_names_the_version_of_the_data_it_was_made_from(house: Engine) -> None:
+    house.bring_in(version=2)
+    assert house.desk.ask(house.order(question(1_000), version=2))["dataset_version"] == 2
