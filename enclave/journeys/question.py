@@ -33,6 +33,7 @@ from enclave.recording import Actor, EventObject, Recorded, Recorder, Visitor, r
 from vault.keys import KeyService
 from vault.manifest import Manifest, read_manifest
 from vault.shelf import open_shelf
+from vault.warm import WarmColumns
 
 DEFAULT_QUESTIONS: Final = 50
 """A project's cap is meant for about so many questions: the price bounds are advised for unless another is said."""
@@ -136,6 +137,7 @@ class Desk:
     ledger: Ledger
     keys: KeyService
     recorder: Recorder
+    warm: WarmColumns = field(default_factory=lambda: WarmColumns(0, 0))
     # opendp's core is not made for several threads at once; the shelf is read outside this lock.
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     running: Running = field(default_factory=Running)
@@ -203,7 +205,9 @@ class Desk:
                 asked.rho_micro or profile.RHO_MICRO,
                 asked.actor,
                 allow,
-                lambda receipt: open_shelf(self.root, manifest, "research", self.keys, receipt).parts(),
+                lambda receipt: open_shelf(
+                    self.root, manifest, "research", self.keys, receipt, self.warm
+                ).parts(),
                 self._seed(table),
             )
         return {"profile": made.to_json()}
@@ -294,7 +298,7 @@ class Desk:
         )
         reservation = self.ledger.reserve(charge, receipt)
         run.paid = True
-        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt)
+        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt, self.warm)
         seed = self._seed(table)
         with shelf.named_failures(), self._one_at_a_time:
             found = answering.compute(question, table, Watched(shelf.parts(), run), seed)

@@ -327,10 +327,6 @@ class Questions(Protocol):
         """Give profile and advice on bounds for a question of this price; free. Raises NotFound where there is none."""
         ...
 
-    def profile(self, person: Person, project: str, dataset: str, rho_micro: int | None) -> Json:
-        """Give profile and advice on bounds for a question of this price; free. Raises NotFound where there is none."""
-        ...
-
     def running(self, person: Person, project: str) -> Sequence[Json]:
         """List the person's questions that have no answer yet: question_sha256, dataset, state, done, of."""
         ...
