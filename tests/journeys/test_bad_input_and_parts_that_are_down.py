@@ -16,6 +16,7 @@ import pytest
 from audit.verify import verify
 from enclave.demo.cast import HOSPITAL, INTAKE, PARTNER, PROJECT, RESEARCHER, STEWARDS, policy
 from enclave.demo.open_house import free_port, house_environment, settings_for
+from enclave.settings import Settings
 from tests.living import Lived
 
 USAGE, REFUSED, DOWN = 2, 3, 4
@@ -163,16 +164,21 @@ def test_a_keyring_without_its_passphrase_keeps_the_house_shut(lived: Lived, tmp
     shutil.copytree(lived.house.settings.state / "keys", settings.state / "keys")
     (settings.state / "keys" / "passphrase").unlink()
     settings.state.chmod(0o700)
-    done = subprocess.run(
-        [sys.executable, "-m", "enclave", "up"],
+    done = up(settings)
+    assert done.returncode == REFUSED
+    assert "keyring" in done.stderr
+
+
+def up(settings: Settings, *inside: str) -> subprocess.CompletedProcess[str]:
+    """Try to open a house; it is expected to refuse."""
+    return subprocess.run(
+        [*inside, sys.executable, "-m", "enclave", "up"],
         env=house_environment(settings),
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert done.returncode == REFUSED
-    assert "keyring" in done.stderr
 
 
 def tmp_path_short() -> Path:
@@ -185,14 +191,7 @@ def test_a_taken_address_keeps_the_house_shut_and_names_it(tmp_path: Path) -> No
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         settings = settings_for(tmp_path / "state", tmp_path_short(), taken.getsockname()[1])
-        done = subprocess.run(
-            [sys.executable, "-m", "enclave", "up"],
-            env=house_environment(settings),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = up(settings)
     assert done.returncode == REFUSED
     assert settings.bind in done.stderr
 
@@ -200,14 +199,7 @@ def test_a_taken_address_keeps_the_house_shut_and_names_it(tmp_path: Path) -> No
 def test_without_user_namespaces_the_house_stays_shut(tmp_path: Path) -> None:
     settings = settings_for(tmp_path / "state", tmp_path_short(), free_port())
     closed = ("bwrap", "--unshare-user", "--disable-userns", "--dev-bind", "/", "/", "--")
-    done = subprocess.run(
-        [*closed, sys.executable, "-m", "enclave", "up"],
-        env=house_environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = up(settings, *closed)
     assert done.returncode == REFUSED
     assert "namespaces" in done.stderr
 
