@@ -10,6 +10,7 @@ import typer
 from enclave.commands import house_commands, people_commands, profile_commands, question_commands
 from enclave.commands.audit_commands import audit
 from enclave.commands.budget_commands import budget
+from enclave.commands.conformity_command import conformity
 from enclave.commands.console import ERRORS, tell_error
 from enclave.commands.dataset_commands import dataset
 from enclave.commands.release_commands import release
@@ -27,6 +28,7 @@ for command in (
     house_commands.down,
     house_commands.status,
     house_commands.doctor,
+    conformity,
     question_commands.ask,
     question_commands.price,
 ):
