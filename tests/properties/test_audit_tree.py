@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymerkle import InmemoryTree
 
 from audit.errors import ProofWrong
 from audit.tiles import Edge, TileReader, clear_scratch, drop_partials, tile_path, write_files
@@ -73,6 +74,16 @@ def node(height, index):
 @pytest.mark.parametrize("size", AROUND)
 def test_root_is_the_recursion_around_powers_of_two_and_of_256(size):
     assert Frontier().extended(LEAVES[:size]).root() == mth(LEAVES[:size])
+
+
+def test_every_root_up_to_a_thousand_is_what_pymerkle_gives():
+    oracle, frontier = InmemoryTree(algorithm="sha256"), Frontier()
+    assert frontier.root() == oracle.get_root()
+    for size in range(1, 1001):
+        entry = f"entry {size - 1}".encode()
+        oracle.append_entry(entry)
+        frontier.append(leaf_hash(entry))
+        assert frontier.root() == oracle.get_root(), size
 
 
 @modest
