@@ -67,9 +67,16 @@ def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:
 
 def exact(plan: Plan, part: pl.LazyFrame, seed: bytes) -> Exact:
     """Give the exact bounded vectors of one part."""
-    frame = bounded(plan, rows(plan, part), seed)
-    assert_bounds(plan, frame)
-    vectors = dict(_totals(plan, frame))
+    try:
+        frame = bounded(plan, rows(plan, part), seed)
+        assert_bounds(plan, frame)
+        vectors = dict(_totals(plan, frame))
+    except pl.exceptions.PolarsError:  # its message may hold a value, so it goes no further
+        raise Damaged(
+            "shelf_mismatch",
+            "The stored columns are not those declared.",
+            "Ingest the dataset version again.",
+        ) from None
     _assert_magnitudes(plan, vectors, frame)
     return Exact(vectors, _heads(_units(frame)))
 
@@ -83,14 +90,7 @@ def rows(plan: Plan, part: pl.LazyFrame) -> pl.DataFrame:
         frame = frame.filter(plan.where)
     values = [expr.alias(VALUE_PREFIX + name) for name, expr in plan.values.items()]
     chosen = frame.select(pl.col(UNIT), combined(plan.keys).alias(CODE), *values)
-    try:
-        return chosen.filter(pl.col(CODE).is_not_null()).collect()
-    except pl.exceptions.PolarsError:  # its message may hold a value, so it goes no further
-        raise Damaged(
-            "shelf_mismatch",
-            "The stored columns are not those declared.",
-            "Ingest the dataset version again.",
-        ) from None
+    return chosen.filter(pl.col(CODE).is_not_null()).collect()
 
 
 def bounded(plan: Plan, frame: pl.DataFrame, seed: bytes) -> pl.DataFrame:

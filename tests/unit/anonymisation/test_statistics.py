@@ -372,9 +372,9 @@ def _truth_of(big: pl.DataFrame, name: str) -> float:
 
 
 PLACE = {"histogram": 1, "contingency": 5, "survival": -1, "ols": 1, "quantile": 0}
-RUNS = 160
-# A binomial of 160 at 95 % falls below this with probability 3e-5.
-LEAST_HELD = 140
+RUNS = 100
+# A binomial of 100 at 95 % falls below this with probability 1e-5.
+LEAST_HELD = 84
 
 
 @pytest.fixture(scope="module")
