@@ -5,6 +5,7 @@ polars Enum in the declared order. That spares polars building categories anew f
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, cast
 
 import polars as pl
@@ -76,8 +77,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
 def _series(name: str, column: pa.ChunkedArray, domains: Domains) -> pl.Series:
     if not pa.types.is_dictionary(column.type):
         return cast("pl.Series", pl.from_arrow(column, rechunk=False)).alias(name)
-    domain = domains.get(name, ())
-    words = pa.array(list(domain), pa.string())
+    words, kind = _domain(tuple(domains.get(name, ())))
     if any(chunk.null_count < len(chunk) and not chunk.dictionary.equals(words) for chunk in column.chunks):
         raise VaultDamaged(
             "shelf_domain_mismatch",
@@ -85,4 +85,10 @@ def _series(name: str, column: pa.ChunkedArray, domains: Domains) -> pl.Series:
             column=name,
         )
     codes = pa.chunked_array([chunk.indices for chunk in column.chunks], pa.int32())
-    return cast("pl.Series", pl.from_arrow(codes, rechunk=False)).cast(pl.Enum(domain)).alias(name)
+    return cast("pl.Series", pl.from_arrow(codes, rechunk=False)).cast(kind).alias(name)
+
+
+@lru_cache(maxsize=256)
+def _domain(domain: tuple[str, ...]) -> tuple[pa.Array, pl.Enum]:
+    """Make a domain's two forms once: a version has many parts, and each would make them anew."""
+    return pa.array(domain, pa.string()), pl.Enum(domain)

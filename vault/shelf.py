@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -94,6 +95,11 @@ class Shelf:
     warm: _Warm | None = None
     _failures: list[VaultDamaged] = field(default_factory=list, repr=False)
 
+    @cached_property
+    def frame_schema(self) -> pl.Schema:
+        """The columns as polars gives them."""
+        return frame_schema(self.schema, self.domains)
+
     def scan(self) -> pl.LazyFrame:
         """Give all rows as one lazy frame; projections and filters are pushed down to the parts."""
         return self._lazy(self.files)
@@ -131,7 +137,7 @@ class Shelf:
                 if left == 0:
                     return
 
-        return register_io_source(source, schema=frame_schema(self.schema, self.domains))
+        return register_io_source(source, schema=self.frame_schema)
 
     def _frames(
         self, files: tuple[EncryptedFile, ...], columns: Sequence[str] | None
