@@ -13,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,13 @@ import pyarrow.parquet as pq
 
 from vault.bucketing import bucket_numbers, bucket_rows, stored_order
 from vault.columns import domain_words, to_stored
-from vault.keyring import create_keyring, open_keyring
+from vault.keyring import LocalKeyring, create_keyring, open_keyring
 from vault.keys import Rights
+from vault.manifest import Manifest
 from vault.parquet import EncryptedFile, Place, durable, layout, write_encrypted
 from vault.shelf import open_shelf
 from vault.version import write_version
+from vault.warm import WarmColumns
 
 PASSPHRASE = b"benchmark passphrase"
 ORDER_KEY = bytes(32)
@@ -51,6 +53,7 @@ WORDS = [
 
 SAME = "the same parts written by pyarrow without encryption"
 PARTNER = "polars scan of the partner's table as plain zstd Parquet (identifiers, strings, note)"
+TEXT = "polars scan of the same rows as plain zstd Parquet"
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,35 @@ class Bench:
             keys=intake,
             receipt=Receipt("data.import"),
         )
+        self.text = self._text_shelf(intake, buckets)
         self.write_encrypted()
         self.write_plain()
         self.write_defaults()
+        self.warm = WarmColumns(3600, 64 << 30)
+        shelf = open_shelf(folder / "shelves", self.manifest, "research", self.engine, Receipt("data.query"))
+        self.in_memory = [part.collect() for part in shelf.parts()]
+
+    def _text_shelf(self, intake: LocalKeyring, buckets: int) -> Manifest:
+        """Write a shelf of strings and notes, and the best plain layout of the same rows."""
+        partner = pq.read_table(
+            self.folder / "partner.parquet", columns=["nir", "sex", "icd", "finess", "note"]
+        )
+        table = partner.append_column("_unit", self.table.column("_unit"))
+        pq.write_table(table, self.folder / "text.parquet", compression="zstd", compression_level=1)
+        return write_version(
+            self.folder / "shelves",
+            dataset=DATASET,
+            version=2,
+            shelves={"text": table},
+            unit_column="_unit",
+            order_key=ORDER_KEY,
+            buckets=buckets,
+            domains={},
+            policy_sha256="0" * 64,
+            previous=None,
+            keys=intake,
+            receipt=Receipt("data.import"),
+        )
 
     def files(self) -> list[EncryptedFile]:
         return [
@@ -175,6 +204,12 @@ class Bench:
         for path, part in zip(self.defaults, self.parts, strict=True):
             path.unlink(missing_ok=True)
             pq.write_table(part, path)
+
+    def read_group(self) -> None:
+        self.files()[0]._open().read_row_group(0, COLUMNS, use_threads=False)  # noqa: SLF001 - readers read parts whole
+
+    def read_plain_group(self) -> None:
+        pq.ParquetFile(self.plain[0]).read_row_group(0, COLUMNS, use_threads=False)
 
     def read_encrypted(self, columns: list[str] | None) -> None:
         files = self.files()
@@ -201,9 +236,38 @@ class Bench:
         )
         return shelf.read(columns)
 
+    def text_to_polars(self) -> pl.DataFrame:
+        shelf = open_shelf(self.folder / "shelves", self.text, "text", self.engine, Receipt("data.query"))
+        return shelf.read()
+
+    def plain_text_to_polars(self) -> pl.DataFrame:
+        return pl.scan_parquet(self.folder / "text.parquet").collect()
+
+    def warm_question(self) -> pl.DataFrame:
+        shelf = open_shelf(
+            self.folder / "shelves", self.manifest, "research", self.engine, Receipt("data.query"), self.warm
+        )
+        return question(shelf.parts())
+
+    def memory_question(self) -> pl.DataFrame:
+        return question([part.lazy() for part in self.in_memory])
+
     def partner_to_polars(self, columns: list[str] | None) -> pl.DataFrame:
         scan = pl.scan_parquet(self.folder / "partner.parquet")
         return (scan if columns is None else scan.select(columns)).collect()
+
+
+def question(parts: Sequence[pl.LazyFrame]) -> pl.DataFrame:
+    """Ask what a question asks of each part: rows a unit bounded, then sums for declared groups."""
+    cells = [
+        part.filter(pl.col("nights") < 30)
+        .group_by("_unit", "icd")
+        .agg(pl.len().clip(upper_bound=5).alias("n"), pl.col("cost").clip(0, 10_000).sum().clip(0, 50_000))
+        .group_by("icd")
+        .agg(pl.col("n").sum(), pl.col("cost").sum())
+        for part in parts
+    ]
+    return pl.concat(pl.collect_all(cells)).group_by("icd").agg(pl.all().sum())
 
 
 def _place(number: int) -> Place:
@@ -260,10 +324,19 @@ def claims(bench: Bench, rounds: int) -> list[Claim]:
         ),
         Claim("size", sizes[0] / sizes[1], 1.005, SAME),
     ]
+    bench.warm_question()
+    warm = ratio(bench.warm_question, bench.memory_question, rounds, time.perf_counter)
+    text = ratio(bench.text_to_polars, bench.plain_text_to_polars, rounds, time.perf_counter)
+    group = ratio(bench.read_group, bench.read_plain_group, rounds * 5, cpu)
     return (
         found
         + read_claims(bench, "whole", None, 1.2, rounds)
         + read_claims(bench, "3 columns", COLUMNS, 2.0, rounds)
+        + [
+            Claim("read one row group", group, 1.10, f"{SAME}, read by pyarrow (CPU)"),
+            Claim("cold shelf of strings and notes to polars, whole", text, 2.0, f"{TEXT} (wall)"),
+            Claim("warm question", warm, 1.1, "the same question of polars frames in memory (wall)"),
+        ]
     )
 
 
