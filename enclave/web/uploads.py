@@ -1,7 +1,6 @@
 """Files as they come in JSON: a plain name and base64."""
 
 import base64
-import binascii
 import unicodedata
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -61,5 +60,5 @@ def _plain(name: str) -> str:
 def _bytes(upload: Upload) -> bytes:
     try:
         return base64.b64decode(upload.base64, validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; letters beyond ASCII raise the other
         raise BadInput("base64_invalid", "A file's content is not valid base64.") from None

@@ -170,8 +170,9 @@ def test_files_that_cannot_be_told_apart_or_read_are_refused():
     app = data_app(HouseForTests())
     double = {"files": [encoded("a.csv"), encoded("A.csv")]}
     assert send(app, "POST", "/api/v1/check", json=double).json()["error"]["code"] == "file_name_twice"
-    broken = {"files": [{"name": "a.csv", "base64": "not base64!"}]}
-    assert send(app, "POST", "/api/v1/check", json=broken).json()["error"]["code"] == "base64_invalid"
+    for text in ("not base64!", "é", "====", "YQ"):
+        broken = {"files": [{"name": "a.csv", "base64": text}]}
+        assert send(app, "POST", "/api/v1/check", json=broken).json()["error"]["code"] == "base64_invalid"
     large = {"files": [encoded("a.csv", b"x" * (16 * 1024 * 1024 + 1))]}
     assert send(app, "POST", "/api/v1/check", json=large).json()["error"]["code"] == "files_too_large"
 
