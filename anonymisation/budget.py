@@ -15,7 +15,7 @@ import numpy as np
 
 from anonymisation.errors import BadQuestion
 from anonymisation.plan import Plan
-from anonymisation.vectors import GRID, Linear, Listed, Quantiles, Rate, Shape, Statistic, Survival, Vector
+from anonymisation.vectors import GRID, Linear, Listed, Quantiles, Rate, Statistic, Survival, Vector
 
 MICRO: Final = 1_000_000
 DELTA: Final = 1e-6
@@ -145,7 +145,9 @@ def accuracy(statistic: Statistic, shares: Mapping[Vector, Share]) -> Accuracy:
     return Accuracy(statistic.name, statistic.stat, found, MEAN_AT)
 
 
-def _accuracy_of_shape(statistic: Statistic, share: Share, shape: Shape) -> Accuracy:
+def _accuracy_of_shape(
+    statistic: Statistic, share: Share, shape: Quantiles | Survival | Rate | Linear
+) -> Accuracy:
     """Of a quantile the error of its rank is told, of a regression that of a slope on the grid: both whatever the values are."""
     told, of = Z95 * share.scale / MEAN_AT, "value"
     at_count: int | None = MEAN_AT
@@ -155,7 +157,7 @@ def _accuracy_of_shape(statistic: Statistic, share: Share, shape: Shape) -> Accu
         told *= sqrt(len(shape.times))
     elif isinstance(shape, Linear):
         told, of = told / GRID**2 / FAIR_SPREAD, "value" if statistic.stat == "correlation" else "slope"
-    elif isinstance(shape, Rate):
+    else:
         told *= _rate_noise(shape)
         at_count = None if shape.persons else MEAN_AT
     return Accuracy(statistic.name, statistic.stat, told, at_count, of)

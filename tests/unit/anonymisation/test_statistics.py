@@ -332,6 +332,13 @@ def test_an_answer_is_told_in_sixty_words(silent: None, by: list[str]) -> None:
     assert f"{9 if by else 8} more figures" in told["en"]
 
 
+def test_tables_of_several_groups_are_told_by_their_size(silent: None) -> None:
+    ask = {"name": "x", **EVERY["histogram"]}
+    told = answer.compute(question([ask], by=["dept"], rho_micro=MUCH), PEOPLE, [DATA.lazy()], SEED).words
+    assert told["en"].startswith("By dept, x gives 3 cells to each of 4 groups. ")
+    assert told["fr"].startswith("Par dept, x donne 3 cases à chacun des 4 groupes. ")
+
+
 def test_patients_are_named_only_where_the_unit_is_a_person() -> None:
     stay = replace(STAYS, unit="nda")
     asked_ = question([{"name": "u", "stat": "units"}])
