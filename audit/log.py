@@ -83,6 +83,7 @@ class Log:
         clear_scratch(self.directory)
         _keep_vkey(self.directory, self._signer)
         self.store = Store(self.directory / DATABASE)
+        self._database = _identity(self.directory / DATABASE)
         size = self.store.size()
         published = _published(self.directory, self._signer)
         if published.size > size:
@@ -192,6 +193,7 @@ class Log:
     def _serve(self, waiting: Sequence[_Waiting]) -> None:
         try:
             self._refuse_if_broken()
+            self._refuse_if_gone()
             self._publish()
             answers = self._append([each.event for each in waiting])
         except Exception as error:  # noqa: BLE001  (a thread that dies would leave callers waiting)
@@ -206,6 +208,15 @@ class Log:
     def _refuse_if_broken(self) -> None:
         if self._broken is not None:
             raise self._broken
+
+    def _refuse_if_gone(self) -> None:
+        """Notice a database that was removed or replaced: writing on would go where nobody finds it again."""
+        if _identity(self.directory / DATABASE) != self._database:
+            raise LogUnavailable(
+                "log_db_gone",
+                "log.db was removed or replaced; nothing was recorded",
+                "restore it, then restart",
+            )
 
     def _refusal(self, error: Exception) -> AuditError:
         if isinstance(error, AuditError):
@@ -277,6 +288,14 @@ class Log:
         write_files(self.directory, growth.files)
         self._edge = growth.edge
         return growth.filled
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _settle(waiting: "Future[Accepted]", answer: Accepted | AuditError) -> None:

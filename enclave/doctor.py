@@ -64,6 +64,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
         _volume,
         _keyring,
         _passphrase,
+        _witness,
         _notebook,
         _port,
         _user,
@@ -255,6 +256,17 @@ def _passphrase(settings: Settings) -> Finding:
             "Name a file elsewhere in ENCLAVE_KEYS__PASSPHRASE_FILE (a systemd credential, another volume).",
         )
     return _green("passphrase", "kept apart from the keyring")
+
+
+def _witness(settings: Settings) -> Finding:
+    if not settings.trail.witnesses:
+        return Finding(
+            "witness",
+            Light.AMBER,
+            "nobody outside confirms the trail: whoever holds its key could rewrite it unseen",
+            "Ask a partner to run `python -m audit witness`, and name it in `trail.witnesses`.",
+        )
+    return _green("witness", f"{len(settings.trail.witnesses)} outside")
 
 
 def _notebook(settings: Settings) -> Finding:

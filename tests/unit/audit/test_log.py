@@ -1,3 +1,5 @@
+import errno
+import os
 import sqlite3
 import threading
 from concurrent.futures import Future
@@ -179,6 +181,39 @@ def test_a_database_that_another_process_holds_is_refused_and_heals(log, make, m
     other.execute("ROLLBACK")
     other.close()
     assert log.record(make()).index == 1
+
+
+def test_a_database_removed_or_replaced_under_the_recorder_is_noticed(log, make):
+    log.record(make())
+    path = log.directory / "log.db"
+    kept = path.rename(path.with_name("kept"))
+    refused("log_db_gone", log.record, make())
+    path.write_bytes(kept.read_bytes())
+    refused("log_db_gone", log.record, make())
+    kept.replace(path)
+    assert log.record(make()).index == 1
+
+
+def test_an_fsync_that_fails_refuses_the_next_event_and_loses_nothing(log, make, monkeypatch):
+    def fails(_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("audit.tiles.os.fsync", fails)
+        assert log.record(make()).index == 0
+        refused("tiles_not_written", log.record, make())
+    assert log.record(make()).index == 1
+    log.prove(1)
+    assert verify(log.directory).exit_code == 0
+
+
+def test_a_clock_that_steps_back_changes_no_order(tmp_path, signer, make):
+    ticks = iter([f"2026-11-25T10:00:0{second}.000000Z" for second in (5, 3, 9)])
+    log = Log(tmp_path / "trail", signer, clock=lambda: next(ticks))
+    for index in range(3):
+        assert log.record(make()).index == index
+    log.close()
+    assert verify(tmp_path / "trail").exit_code == 0
 
 
 def test_an_unknown_failure_of_the_disk_stops_the_log_until_a_restart(log, make, signer):

@@ -10,6 +10,7 @@ from audit.checkpoint import Signer
 from audit.confirmations import Trusted
 from audit.cosignature import witness_key
 from audit.errors import BadInput
+from enclave.doctor import Light, examine
 from enclave.errors import ComponentDown
 from enclave.journeys.scrutiny import trusted
 from enclave.settings import Settings, TrailSettings
@@ -46,3 +47,11 @@ def test_what_the_house_trusts_is_what_the_settings_say(tmp_path: Path) -> None:
         trusted(TrailSettings(stamp_roots_file=tmp_path / "nothing.pem"))
     with pytest.raises(ValidationError):
         TrailSettings(witnesses=("no address",))
+
+
+def test_the_doctor_says_when_nobody_outside_confirms_the_trail(tmp_path: Path) -> None:
+    def light(**trail: object) -> Light:
+        settings = Settings(state=tmp_path, run=Path("/run/e"), trail=TrailSettings.model_validate(trail))
+        return next(one.light for one in examine(settings) if one.check == "witness")
+
+    assert (light(), light(witnesses=[WITNESS])) == (Light.AMBER, Light.GREEN)
