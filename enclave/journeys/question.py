@@ -150,7 +150,7 @@ class Desk:
     def catalogue(self, asked: Order) -> dict[str, Any]:
         """Tell what may be asked of a dataset: declared names, domains and bounds, nothing from the data."""
         _, table = self._described(asked)
-        return {"table": _as_json(table), "left": self._left(asked, table)}
+        return {"table": declared_json(table), "left": self._left(asked, table)}
 
     def price(self, asked: Order) -> dict[str, Any]:
         """Tell what a question costs and how exact its answer would be; free, and independent of the data."""
@@ -425,7 +425,7 @@ def _loss(question: Question, table: Table) -> dict[str, Any]:
     }
 
 
-def _as_json(table: Table) -> dict[str, Any]:
+def declared_json(table: Table) -> dict[str, Any]:
     columns = [
         {
             "name": one.name,

@@ -96,6 +96,37 @@ class BudgetSheet:
 
 
 @dataclass(frozen=True)
+class CapChange:
+    """A cap as it was set one day; `own` is the project or person it belongs to, empty for the population's."""
+
+    scope: Literal["population", "project", "person"]
+    own: str
+    rho_micro: int
+    when: datetime
+
+
+@dataclass(frozen=True)
+class PopulationCharge:
+    """What one project was charged on a population, one day."""
+
+    when: datetime
+    project: str
+    rho_micro: int
+
+
+@dataclass(frozen=True)
+class PopulationSheet:
+    """What a population may lose and has lost, in micro-rho, and what was declared about its datasets."""
+
+    name: str
+    cap: int
+    spent: int
+    caps: Sequence[CapChange] = ()
+    charges: Sequence[PopulationCharge] = ()
+    datasets: Sequence[Json] = ()
+
+
+@dataclass(frozen=True)
 class Finding:
     """What one check says about one place: the rule, where it comes from, how to repair."""
 
@@ -340,6 +371,18 @@ class Questions(Protocol):
         ...
 
 
+class Populations(Protocol):
+    """What stewards and auditors see of the caps. Raises Refused for anyone else."""
+
+    def populations(self, person: Person) -> Sequence[PopulationSheet]:
+        """List the populations that hold data, without their details."""
+        ...
+
+    def population(self, person: Person, population: str) -> PopulationSheet:
+        """Open one: caps, charges, declared columns. Raises NotFound."""
+        ...
+
+
 class Releases(Protocol):
     """Files that ask to leave."""
 
@@ -414,5 +457,5 @@ class Scrutiny(Protocol):
         ...
 
 
-class House(People, Sessions, Questions, Releases, Scrutiny, Protocol):
+class House(People, Sessions, Questions, Populations, Releases, Scrutiny, Protocol):
     """Everything the web layer calls."""

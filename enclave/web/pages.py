@@ -12,7 +12,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from enclave import messages
 from enclave.errors import Told
-from enclave.web import audit_pages, home_pages, limits, refusals, request_pages, sign_in_pages
+from enclave.web import (
+    audit_pages,
+    home_pages,
+    limits,
+    population_pages,
+    refusals,
+    request_pages,
+    sign_in_pages,
+)
 from enclave.web.apps import bare_app
 from enclave.web.browser_sessions import BrowserSessions
 from enclave.web.hub_sign_in import BASE, SignIn
@@ -81,7 +89,7 @@ _NAMES = {name.lower().encode() for name in HEADERS}
 
 def _routes() -> APIRouter:
     routes = APIRouter(prefix=BASE.rstrip("/"))
-    for part in (home_pages, sign_in_pages, request_pages, audit_pages):
+    for part in (home_pages, population_pages, sign_in_pages, request_pages, audit_pages):
         routes.include_router(part.routes)
     return routes
 

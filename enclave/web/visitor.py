@@ -17,6 +17,7 @@ from enclave.web.needs import House
 
 COOKIE = "enclave-session"
 REVIEWERS = frozenset({Role.STEWARD, Role.SENIOR_STEWARD, Role.PARTNER_DELEGATE, Role.PUBLISHER})
+STEWARDS = frozenset({Role.STEWARD, Role.SENIOR_STEWARD})
 SCRUTINEERS = frozenset({Role.AUDITOR})
 BUDGET_READERS = frozenset(
     {Role.RESEARCHER, Role.PROJECT_LEAD, Role.STEWARD, Role.SENIOR_STEWARD, Role.AUDITOR}
@@ -53,6 +54,11 @@ class Visitor:
     def audits(self) -> bool:
         """May search the trail."""
         return bool(self.person.roles & SCRUTINEERS)
+
+    @property
+    def keeps_budgets(self) -> bool:
+        """May look at every population's spending."""
+        return bool(self.person.roles & (STEWARDS | SCRUTINEERS))
 
     @property
     def sees_budgets(self) -> bool:

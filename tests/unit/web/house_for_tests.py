@@ -14,6 +14,7 @@ from enclave.people import Person, Role
 from enclave.web.needs import (
     Allowance,
     BudgetSheet,
+    CapChange,
     Certificate,
     Charge,
     Choice,
@@ -25,6 +26,8 @@ from enclave.web.needs import (
     Json,
     Move,
     OutsideLoss,
+    PopulationCharge,
+    PopulationSheet,
     ProjectCard,
     RequestLine,
     RequestSheet,
@@ -291,6 +294,26 @@ class HouseForTests:
                 (OutsideLoss(NOW - timedelta(days=3), "release", "Effectifs par sexe <b>2023</b>"),),
             )
         ]
+
+    def populations(self, person: Person) -> Sequence[PopulationSheet]:
+        if not person.roles & {*STEWARDS, Role.AUDITOR}:
+            raise Refused("role_missing", "This needs a role.", "Ask.", person=person.id, roles="steward")
+        return [PopulationSheet("normandie", 2_000_000, 60_000)]
+
+    def population(self, person: Person, population: str) -> PopulationSheet:
+        (sheet,) = self.populations(person)
+        if population != sheet.name:
+            raise NotFound("no_such_population", "There is no such population.")
+        charges = [
+            PopulationCharge(NOW, "heart-failure", 40_000),
+            PopulationCharge(NOW - timedelta(days=40), "asthma<b>", 20_000),
+        ]
+        caps = [
+            CapChange("population", "", 2_000_000, NOW),
+            CapChange("project", "heart-failure", 500_000, NOW),
+        ]
+        declared = {"dataset": "hospital-stays", "unit": "nir", "rows": 20, "groups": 5, "columns": COLUMNS}
+        return replace(sheet, caps=caps, charges=charges, datasets=[declared])
 
     # --- releases
 
