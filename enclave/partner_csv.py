@@ -23,7 +23,7 @@ UTF_8: Final = "utf-8"
 LATIN_1: Final = "windows-1252"
 PIECE_BYTES: Final = 4 << 20
 # What is parsed, typed and split at a time: several times as much memory as these bytes.
-BLOCK_BYTES: Final = 1 << 20
+BLOCK_BYTES: Final = 512 << 10
 # A header that long is not the header of a table; it would have to be held in memory whole.
 HEADER_BYTES_MAX: Final = 1_000_000
 # A text with one letter in ten that is good UTF-8 beside broken ones is neither encoding.

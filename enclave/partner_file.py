@@ -206,7 +206,7 @@ def _typed(column: PolicyColumn) -> pl.Expr:
             .otherwise(None)
         )
     if column.kind == "category" and column.domain is not None:
-        return pl.when(cell.is_in(column.domain)).then(cell).otherwise(None).cast(pl.Enum(column.domain))
+        return cell.cast(pl.Enum(column.domain), strict=False)
     return cell
 
 
