@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -18,7 +19,14 @@ from tests.unit.web.house_for_tests import SESSION, HouseForTests
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HouseForTests, Path]]:
     """The house and the socket of one notebook session."""
     house = HouseForTests()
-    folder = tmp_path_factory.mktemp("run") / "n" / SESSION / "data"
+    with serving(house, tmp_path_factory.mktemp("run")) as path:
+        yield house, path
+
+
+@contextmanager
+def serving(house: HouseForTests, run: Path) -> Iterator[Path]:
+    """Serve a house's notebook API on the socket of one session."""
+    folder = run / "n" / SESSION / "data"
     folder.mkdir(parents=True)
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(folder / "data.sock"))
@@ -26,7 +34,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HouseForT
     server = uvicorn.Server(uvicorn.Config(data_app(house), log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
-    yield house, folder / "data.sock"
+    yield folder / "data.sock"
     server.should_exit = True
     thread.join()
 
