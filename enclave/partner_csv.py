@@ -70,7 +70,7 @@ def look(path: Path, limit: int) -> Look:
         last = piece[-1:]
     encoding = letters.encoding(path)
     header = _first_line(path, first, encoding)
-    if path.suffix != ".gz" and last not in {b"\n", b"\r"}:  # gzip carries its own length and checksum
+    if not _packed(path) and last not in {b"\n", b"\r"}:  # gzip carries its own length and checksum
         raise _cut(path)
     if quotes % 2:
         raise _quote_open(path)
@@ -106,6 +106,16 @@ def text_rows(path: Path, seen: Look, told: Told = lambda _done: None) -> Iterat
             "Check that it was copied whole and saved as CSV in UTF-8 or Latin-1.",
             file=path.name,
         ) from None
+
+
+def unreadable(path: Path) -> BadInput:
+    """Give the refusal of a file whose bytes cannot be had."""
+    return BadInput(
+        "partner_file_unreadable",
+        f"The file {path.name} cannot be read.",
+        "Check its name and rights, and that it was copied whole.",
+        file=path.name,
+    )
 
 
 def too_large(path: Path, limit: int) -> BadInput:
@@ -162,16 +172,15 @@ def _pieces(path: Path) -> Iterator[bytes]:
     except EOFError:
         raise _cut(path) from None
     except OSError:
-        raise BadInput(
-            "partner_file_unreadable",
-            f"The file {path.name} cannot be read.",
-            "Check its name and rights, and that it was copied whole.",
-            file=path.name,
-        ) from None
+        raise unreadable(path) from None
+
+
+def _packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 def _open(path: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb"))
+    return cast("BinaryIO", gzip.open(path, "rb") if _packed(path) else path.open("rb"))
 
 
 def _quote_open(path: Path) -> BadInput:
@@ -208,7 +217,7 @@ def _cut(path: Path) -> BadInput:
 def _reader(
     raw: pa.NativeFile, path: Path, seen: Look, skip: Callable[[pa_csv.InvalidRow], str]
 ) -> pa_csv.CSVStreamingReader:
-    stream = pa.CompressedInputStream(raw, "gzip") if path.suffix == ".gz" else raw
+    stream = pa.CompressedInputStream(raw, "gzip") if _packed(path) else raw
     return pa_csv.open_csv(
         stream,
         # Lines are counted by the reader only when it works alone

@@ -58,6 +58,11 @@ class PartnerFile:
     _look: Look | None
     _limit: int
 
+    @property
+    def steps(self) -> int:
+        """What `told` counts up to: the bytes of a CSV on disk; 0 where rows are counted, of which nobody knows how many."""
+        return self.path.stat().st_size if self._look else 0
+
     def rows(self, told: Told = lambda _done: None) -> Iterator[PartnerRows]:
         """Give the rows typed by the policy, some at a time; raises `BadInput` where the file cannot be read on."""
         for text in _text_rows(self.path, self._look, self._limit, told):
@@ -73,7 +78,9 @@ def open_partner_file(path: Path, policy: DatasetPolicy, limit: int = UNPACKED_M
     names = seen.header if seen else partner_reader.header(path)
     _check_header(names, [column.name for column in policy.source_columns], path)
     if seen is None:
-        return PartnerFile(path, policy, path.suffix[1:], path.stat().st_size * USUAL_RATIO, seen, limit)
+        return PartnerFile(
+            path, policy, str(partner_reader.format_of(path)), path.stat().st_size * USUAL_RATIO, seen, limit
+        )
     encoding = "Latin-1" if seen.encoding == LATIN_1 else "UTF-8"
     return PartnerFile(path, policy, f"CSV, {encoding}", seen.unpacked, seen, limit)
 
@@ -108,7 +115,7 @@ def put_aside(rows: PartnerRows, bad: pl.Series, reason: str) -> PartnerRows:
 
 def _looked(path: Path, limit: int) -> Look | None:
     """Look at a CSV; the other formats are looked at by their reader."""
-    return None if path.suffix in partner_reader.FORMATS else partner_csv.look(path, limit)
+    return None if partner_reader.format_of(path) else partner_csv.look(path, limit)
 
 
 def _text_rows(path: Path, seen: Look | None, limit: int, told: Told) -> Iterator[TextRows]:

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, BinaryIO, Final, cast
 
 import polars as pl
 import pyarrow as pa
 
 from enclave.errors import BadInput
-from enclave.partner_csv import LINE, TextRows, Told, too_large
+from enclave.partner_csv import LINE, TextRows, Told, too_large, unreadable
 from enclave.partner_reader_child import COLUMN_KIND
 
 FORMATS: Final = {".parquet": "parquet", ".sas7bdat": "sas7bdat"}
@@ -27,6 +27,11 @@ ENVIRONMENT: Final = {
     "POLARS_MAX_THREADS": "1",
     "MALLOC_ARENA_MAX": "2",
 }
+
+
+def format_of(path: Path) -> str | None:
+    """Tell which of these formats a file is said to be in; None for any other."""
+    return FORMATS.get(path.suffix.lower())
 
 
 def header(path: Path) -> tuple[str, ...]:
@@ -62,12 +67,12 @@ def _read_apart(path: Path) -> Iterator[pa.RecordBatchStreamReader]:
         "-B",
         "-m",
         module,
-        FORMATS[path.suffix],
+        str(format_of(path)),
         str(MEMORY_BYTES),
         str(CPU_SECONDS),
     ]
     with (
-        path.open("rb") as file,
+        _opened(path) as file,
         subprocess.Popen(
             command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=ENVIRONMENT
         ) as child,
@@ -83,6 +88,13 @@ def _read_apart(path: Path) -> Iterator[pa.RecordBatchStreamReader]:
         # A reader that died leaves a stream that only seems to end
         if _drained(child) and child.wait():
             raise _unreadable(path, child.returncode)
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError:
+        raise unreadable(path) from None
 
 
 def _drained(child: "subprocess.Popen[bytes]") -> bool:
@@ -103,7 +115,7 @@ def _unreadable(path: Path, code: int) -> BadInput:
         )
     return BadInput(
         "partner_file_not_read",
-        f"The file {path.name} cannot be read as {FORMATS[path.suffix]} from its first to its last row.",
+        f"The file {path.name} cannot be read as {format_of(path)} from its first to its last row.",
         "Check that it was copied whole.",
         file=path.name,
     )

@@ -40,7 +40,7 @@ from vault.spill import Spill
 PARTIAL: Final = ".partial"
 SPILL: Final = "spill"
 # Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
-SPILL_ROWS: Final = 48 * 1024
+SPILL_ROWS: Final = 32 * 1024
 MAX_BUCKETS: Final = 4096
 WRITE_ACTS: Final = frozenset({"data.import"})
 

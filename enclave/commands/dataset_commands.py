@@ -132,8 +132,9 @@ def _with_progress(
         stages: dict[str, TaskID] = {}
 
         def progress(stage: str, done: int, of: int) -> None:
-            stages.setdefault(stage, bar.add_task(stage, total=of))
-            bar.update(stages[stage], completed=done, total=of)
+            if stage not in stages:
+                stages[stage] = bar.add_task(stage)
+            bar.update(stages[stage], completed=done, total=of or None)
 
         return bring_in(tools, signed.visitor, policy, source, delete_source=delete_source, progress=progress)
 

@@ -164,9 +164,9 @@ class _Stream:
 
     def batches(self) -> Iterator[dict[str, pa.Table]]:
         """Give the rows split onto their shelves; raises at the end where too many had to be put aside."""
-        size = self.file.path.stat().st_size
+        steps = self.file.steps
         words = {column.name: pa.array(column.domain) for column in self.policy.columns if column.domain}
-        for read in _one_ahead(self.file.rows(lambda done: self.progress("read", done, size))):
+        for read in _one_ahead(self.file.rows(lambda done: self.progress("read", done, steps))):
             rows = self._counted(_numbered(read, self.policy, self.tools.keys))
             self.quarantine.put(rows.aside)
             yield {

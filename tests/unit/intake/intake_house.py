@@ -102,7 +102,7 @@ class IntakeHouse:
 
     def file(self, content: bytes, name: str = "stays.csv") -> Path:
         path = self.inbox / name
-        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        path.write_bytes(gzip.compress(content) if name.lower().endswith(".gz") else content)
         return path
 
     def bring(

@@ -68,7 +68,9 @@ def bare(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
         ("s.csv", b"\xef\xbb\xbf" + csv(ROWS), "CSV, UTF-8"),
         ("s.csv", csv(ROWS, encoding="windows-1252"), "CSV, Latin-1"),
         ("s.csv.gz", csv(ROWS), "CSV, UTF-8"),
+        ("s.CSV.GZ", csv(ROWS), "CSV, UTF-8"),
         ("s.parquet", None, "parquet"),
+        ("S.PARQUET", None, "parquet"),
     ],
 )
 def test_the_same_rows_come_in_whatever_they_are_written_in(
@@ -240,6 +242,13 @@ def test_a_parquet_file_of_more_text_than_allowed_is_refused(tmp_path: Path, key
         house.bring(house.inbox / "s.parquet")
     assert not house.left_over()
     house.recorder.close()
+
+
+@pytest.mark.parametrize("name", ["gone.csv", "gone.csv.gz", "gone.parquet", "gone.sas7bdat"])
+def test_a_file_that_is_not_there_is_named(house: IntakeHouse, name: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        house.bring(house.inbox / name)
+    assert (caught.value.code, caught.value.params["file"]) == ("partner_file_unreadable", name)
 
 
 def test_a_gzip_file_cut_short_is_refused(house: IntakeHouse) -> None:
