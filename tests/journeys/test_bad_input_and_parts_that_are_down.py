@@ -89,6 +89,13 @@ def test_a_policy_with_an_unknown_key_is_refused_with_its_line(lived: Lived, tmp
     assert "ine" in told(done)["message"]
 
 
+def test_a_policy_no_steward_confirmed_brings_nothing_in(lived: Lived, tmp_path: Path) -> None:
+    before = versions(lived)
+    done = ingest(lived, tmp_path, f"{STAYS_HEADER}\n{ROW}\n", policy(HOSPITAL) + "# one byte more\n")
+    assert (done.returncode, told(done)["code"]) == (REFUSED, "policy_not_confirmed")
+    assert versions(lived) == before
+
+
 def ask(
     lived: Lived,
     tmp_path: Path,
