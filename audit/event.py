@@ -68,6 +68,7 @@ EventType = Literal[
     "audit.verify",
     "audit.export",
     "audit.heartbeat",
+    "audit.review",
     "system.start",
     "system.stop",
 ]

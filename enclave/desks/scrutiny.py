@@ -8,6 +8,7 @@ import orjson
 
 from audit.report import Confirmed, Report
 from audit.tree import leaf_hash
+from enclave.agreements.rules import has_role
 from enclave.desks.people import PeopleDesk
 from enclave.errors import Damaged, NotFound
 from enclave.journeys import scrutiny
@@ -52,6 +53,15 @@ class ScrutinyDesk(PeopleDesk):
         """Read the whole trail by the rules of the flags; newest first."""
         found = scrutiny.flagged(self.recorder, Visitor(person), self._trail)
         return [TrailFlag(one.code, one.index, one.about, one.when) for one in reversed(found)]
+
+    def sign_off(self, person: Person, until: int) -> None:
+        """Record a review up to an entry."""
+        scrutiny.sign_off(self.recorder, Visitor(person), until)
+
+    def unreviewed(self, person: Person) -> tuple[int, int]:
+        """Give the first and the last entry that no sign-off has passed."""
+        has_role(person, scrutiny.MAY_READ_THE_TRAIL)
+        return scrutiny.unreviewed(self.recorder)
 
     def certificate(self, person: Person, request: str) -> Certificate:
         """Give what the trail proves of a release."""

@@ -22,7 +22,7 @@ from audit.report import Report
 from audit.timestamp import read_roots
 from audit.verify import verify
 from enclave.agreements.rules import has_role
-from enclave.errors import ComponentDown, NotFound
+from enclave.errors import BadInput, ComponentDown, NotFound
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
 from enclave.recording import EventObject, Recorder, Visitor
@@ -82,6 +82,29 @@ def flagged(recorder: Recorder, visitor: Visitor, trail: Path) -> list[Flag]:
     _note(recorder, visitor, "audit.search", {"flags": 1})
     size = verify(trail).size
     return flags(orjson.loads(entry) for entry in entries(trail, size))
+
+
+def sign_off(recorder: RecorderClient, visitor: Visitor, until: int) -> None:
+    """Record that an auditor has looked through the trail up to an entry.
+
+    Raises `BadInput` for an entry that is not there, or one a sign-off has passed already.
+    """
+    has_role(visitor.person, MAY_READ_THE_TRAIL)
+    start, last = unreviewed(recorder)
+    if not start <= until <= last:
+        raise BadInput(
+            "review_range",
+            "A review goes on from the last one to an entry that is there.",
+            "Correct the number.",
+        )
+    _note(recorder, visitor, "audit.review", {"first": start, "last": until})
+
+
+def unreviewed(recorder: RecorderClient) -> tuple[int, int]:
+    """Give the first and the last entry that no sign-off has passed; the first is one more where there is none."""
+    found = recorder.search(type="audit.review", limit=1)["events"]
+    start = found[0]["counts"]["last"] + 1 if found else 0
+    return start, int(recorder.health()["size"]) - 1
 
 
 def events_of_release(

@@ -17,9 +17,9 @@ from enclave.messages import PARIS
 from enclave.web import guard
 from enclave.web.api import TheHouse
 from enclave.web.attachments import attachment
-from enclave.web.needs import Certificate, TrailPage, TrailQuery
+from enclave.web.needs import Certificate, House, TrailPage, TrailQuery, TrailReport
 from enclave.web.render import page
-from enclave.web.visitor import Acting, Arriving
+from enclave.web.visitor import Acting, Arriving, Visitor
 
 LONGEST_FIELD = 80
 MOST_FLAGS = 200
@@ -76,17 +76,28 @@ class Asked:
 @routes.get("")
 def audit(house: TheHouse, visitor: Arriving) -> Response:
     """Show the checkpoint and the search form."""
-    return page(
-        visitor, "audit.html", checkpoint=house.checkpoint(visitor.person), asked=Asked(), report=None
-    )
+    return _front(house, visitor, Asked())
 
 
 @routes.post("/verify")
 def verify(house: TheHouse, visitor: Acting) -> Response:
     """Verify the trail now and say the two verdicts."""
-    report = house.verify_trail(visitor.person)
+    return _front(house, visitor, Asked(), house.verify_trail(visitor.person))
+
+
+@routes.post("/review")
+def review(house: TheHouse, visitor: Acting, until: Annotated[int, Form(ge=0)]) -> Response:
+    """Sign off what was looked through."""
+    house.sign_off(visitor.person, until)
+    return _front(house, visitor, Asked())
+
+
+def _front(house: House, visitor: Visitor, asked: Asked, report: TrailReport | None = None) -> Response:
+    first, last = house.unreviewed(visitor.person)
     checkpoint = house.checkpoint(visitor.person)
-    return page(visitor, "audit.html", checkpoint=checkpoint, asked=Asked(), report=report)
+    return page(
+        visitor, "audit.html", checkpoint=checkpoint, asked=asked, report=report, first=first, last=last
+    )
 
 
 @routes.get("/search")
@@ -106,8 +117,7 @@ def search(
     """Search, which is itself recorded; a link from another site only fills the form."""
     asked = Asked(person, project, type, object, corr, first, last, below)
     if guard.came_from_elsewhere(request.headers):
-        checkpoint = house.checkpoint(visitor.person)
-        return page(visitor, "audit.html", checkpoint=checkpoint, asked=asked, report=None)
+        return _front(house, visitor, asked)
     found = house.search_trail(visitor.person, asked.query)
     events = found.events[::-1] if asked.one_act else found.events
     return page(

@@ -440,6 +440,14 @@ class Scrutiny(Protocol):
         """Read the whole trail by the rules of the flags; newest first."""
         ...
 
+    def sign_off(self, person: Person, until: int) -> None:
+        """Record that the auditor has looked through the trail up to an entry. Raises BadInput for another."""
+        ...
+
+    def unreviewed(self, person: Person) -> tuple[int, int]:
+        """Give the first and the last entry that no sign-off has passed; first > last where there is none."""
+        ...
+
     def certificate(self, person: Person, request: str) -> Certificate:
         """Give what the trail proves of a release. Raises NotFound where nothing was released."""
         ...

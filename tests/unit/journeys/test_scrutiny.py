@@ -6,7 +6,7 @@ import pytest
 
 from audit.event import new_id
 from audit.store import Search
-from enclave.errors import NotFound, Refused
+from enclave.errors import BadInput, NotFound, Refused
 from enclave.journeys import scrutiny
 from enclave.people import Person, Role
 from enclave.recording import Actor, EventObject, Visitor
@@ -20,8 +20,13 @@ class Searching(RecorderForTests):
     """A recorder that also answers searches, from its own log."""
 
     def search(self, **criteria: str | int) -> dict[str, object]:
-        found, total = self.log.store.search(Search({}, str(criteria["object"])))
+        equal = {"type": str(criteria["type"])} if "type" in criteria else {}
+        about = str(criteria["object"]) if "object" in criteria else None
+        found, total = self.log.store.search(Search(equal, about))
         return {"events": found, "total": total}
+
+    def health(self) -> dict[str, object]:
+        return {"size": self.log.head.size}
 
 
 @pytest.fixture
@@ -63,6 +68,21 @@ def test_the_flags_are_read_from_the_trail_and_the_reading_is_in_it(recorder):
     found = scrutiny.flagged(recorder, AUDITOR, recorder.directory)
     assert [(one.code, one.index, one.about) for one in found] == [("denials", 4, "researcher-a")]
     assert recorder.told("audit.search")
+
+
+def test_a_sign_off_goes_on_where_the_last_one_ended(recorder):
+    for _ in range(5):
+        recorder.single("data.query", actor=Actor("researcher-a", "person", "researcher"))
+    assert scrutiny.unreviewed(recorder) == (0, 4)
+    scrutiny.sign_off(recorder, AUDITOR, 2)
+    assert scrutiny.unreviewed(recorder) == (3, 5)
+    for wrong in (2, 6):
+        with pytest.raises(BadInput):
+            scrutiny.sign_off(recorder, AUDITOR, wrong)
+    scrutiny.sign_off(recorder, AUDITOR, 5)
+    assert recorder.events[-1]["counts"] == {"first": 3, "last": 5}
+    with pytest.raises(Refused):
+        scrutiny.sign_off(recorder, STEWARD, 6)
 
 
 def test_nobody_else_reads_flags_or_certificates(recorder):

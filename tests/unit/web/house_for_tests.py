@@ -9,7 +9,7 @@ from anonymisation import adviser, mock, rehearsal
 from anonymisation.bounds import Column, Table
 from anonymisation.profile import Bin, Profile, Quantile
 from anonymisation.question import parse
-from enclave.errors import NotAuthenticated, NotFound, Refused
+from enclave.errors import BadInput, NotAuthenticated, NotFound, Refused
 from enclave.people import Person, Role
 from enclave.web.needs import (
     Allowance,
@@ -149,6 +149,7 @@ class HouseForTests:
         self.closed: list[str] = []
         self.sound = True
         self.confirmed: TrailConfirmed | None = None
+        self.reviewed = -1
         for name, roles in {
             "researcher-a": {Role.RESEARCHER},
             "researcher-b": {Role.RESEARCHER},
@@ -458,6 +459,16 @@ class HouseForTests:
         broken = None if self.sound else 17
         report = TrailReport(self.sound, True, 1234, "ef" * 32, steps, (), broken, 1)
         return replace(report, witnessed=self.confirmed, stamped=self.confirmed)
+
+    def sign_off(self, person: Person, until: int) -> None:
+        self._auditor(person)
+        if until > 99:
+            raise BadInput("review_range", "A review goes on.", "Correct the number.")
+        self.reviewed = until
+
+    def unreviewed(self, person: Person) -> tuple[int, int]:
+        self._auditor(person)
+        return self.reviewed + 1, 99
 
     def flags(self, person: Person) -> list[TrailFlag]:
         self._auditor(person)

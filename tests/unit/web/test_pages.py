@@ -303,6 +303,20 @@ def test_the_auditor_reads_since_when_nothing_was_removed_and_who_says_so():
     run(story())
 
 
+def test_an_auditor_signs_off_what_was_looked_through():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        assert "100 événements ne sont pas encore relus" in (await browser.get("audit")).text
+        assert "1 événement n’est pas encore relu" in (await browser.post("audit/review", until="98")).text
+        assert "Tout est relu" in (await browser.post("audit/review", until="99")).text
+        assert (await browser.post("audit/review", until="100")).status_code == 422
+        steward = await world.browser("steward-a")
+        assert (await steward.post("audit/review", until="1")).status_code == 403
+
+    run(story())
+
+
 def test_a_flag_states_its_rule_and_the_page_says_what_is_not_watched():
     async def story() -> None:
         browser = await World().browser("auditor-a")
