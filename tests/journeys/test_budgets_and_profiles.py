@@ -1,0 +1,68 @@
+"""Caps and profiles in a real house: set and shown at the command line, felt by the next question, recorded in the trail."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from enclave.demo.cast import HOSPITAL, PROJECT, RESEARCHER, STEWARDS
+from tests.living import Lived, living
+
+POPULATION = "hospital-patients"
+QUESTION = {
+    "v": 1,
+    "dataset": HOSPITAL,
+    "by": ["sex"],
+    "ask": [{"name": "stays", "stat": "count"}],
+    "unit": {"rows": 1, "groups": 1},
+    "rho_micro": 20_000,
+}
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
+    with living(tmp_path_factory.mktemp("house") / "state") as house:
+        yield house
+
+
+@pytest.fixture
+def question(tmp_path: Path) -> str:
+    file = tmp_path / "question.json"
+    file.write_text(json.dumps(QUESTION))
+    return str(file)
+
+
+def history(lived: Lived) -> dict[str, object]:
+    asked = lived.command("budget", "history", "--population", POPULATION, "--json", person=STEWARDS[0])
+    told: dict[str, object] = json.loads(asked.stdout)
+    return told
+
+
+def test_a_profile_is_charged_to_the_population_and_felt_by_every_answer(lived: Lived, question: str) -> None:
+    refused = lived.command("dataset", "profile", HOSPITAL, "--json", person=RESEARCHER)
+    assert (refused.returncode, json.loads(refused.stderr)["error"]["code"]) == (3, "role_missing")
+    made = json.loads(lived.command("dataset", "profile", HOSPITAL, "--json", person=STEWARDS[0]).stdout)
+    assert made["profile"]["dataset"] == HOSPITAL
+    assert history(lived)["spent"] == made["profile"]["rho_micro"]
+    again = lived.command("dataset", "profile", HOSPITAL, "--json", person=STEWARDS[0])
+    assert json.loads(again.stderr)["error"]["code"] == "profile_there"
+    asked = lived.command("ask", "--project", PROJECT, "--file", question, "--json", person=RESEARCHER)
+    answer = json.loads(asked.stdout)
+    assert answer["dropped"]["rows"] == 1
+    assert "laisse de côté environ" in answer["words"]["fr"]
+
+
+def test_a_cap_set_at_the_command_line_holds_the_next_question(lived: Lived, tmp_path: Path) -> None:
+    set_cap = ("budget", "set", "--population", POPULATION, "--json")
+    told = lived.command(*set_cap, "--project", PROJECT, "--rho", "0.021", person=STEWARDS[0])
+    assert json.loads(told.stdout)["rho_micro"] == 21_000
+    file = tmp_path / "another.json"
+    file.write_text(json.dumps(QUESTION | {"rho_micro": 40_000}))
+    dear = lived.command("ask", "--project", PROJECT, "--file", str(file), "--json", person=RESEARCHER)
+    assert (dear.returncode, json.loads(dear.stderr)["error"]["code"]) == (3, "budget_spent")
+    refused = lived.command(*set_cap, "--rho", "50", person=RESEARCHER)
+    assert refused.returncode == 3
+    caps = history(lived)["caps"]
+    assert isinstance(caps, list)
+    assert (caps[-1]["own"], caps[-1]["rho_micro"]) == (PROJECT, 21_000)
