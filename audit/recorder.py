@@ -27,7 +27,7 @@ from audit.checkpoint import Signer
 from audit.errors import AuditError, BadInput, LogUnavailable, NotFound, TooLarge
 from audit.event import MAX_EVENT_BYTES, Event, new_id, parse, utc_now
 from audit.log import Log
-from audit.store import EQUAL, MAX_ROWS, Search, Trouble
+from audit.store import COUNTED, EQUAL, MAX_ROWS, Search, Trouble
 
 SERVICE: Final = "recorder"
 ANSWER_SECONDS: Final = 2.0  # a caller is refused after this; an event not yet begun is then never written
@@ -86,7 +86,7 @@ async def _body(request: Request) -> bytes:
 
 async def _search(request: Request) -> Response:
     found, total = await run_in_threadpool(_log(request).store.search, _wanted(request))
-    return JSONResponse({"events": found, "total": total})
+    return JSONResponse({"events": found, "total": min(total, COUNTED), "more": total > COUNTED})
 
 
 def _wanted(request: Request) -> Search:

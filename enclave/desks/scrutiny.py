@@ -35,7 +35,7 @@ class ScrutinyDesk(PeopleDesk):
     def search_trail(self, person: Person, query: TrailQuery) -> TrailPage:
         """Find events, newest first."""
         found = scrutiny.search(self.recorder, Visitor(person), _criteria(query))
-        return TrailPage([_placed(event) for event in found["events"]], found["total"])
+        return TrailPage([_placed(event) for event in found["events"]], found["total"], found["more"])
 
     def event(self, person: Person, event: str) -> tuple[TrailEvent, str]:
         """Give one event, by its index, and its inclusion proof."""

@@ -224,10 +224,11 @@ class TrailEvent:
 
 @dataclass(frozen=True)
 class TrailPage:
-    """Events found, newest first, and how many match in all."""
+    """Events found, newest first, and how many match in all; `more` where nobody counted further."""
 
     events: Sequence[TrailEvent]
     total: int
+    more: bool = False
 
 
 @dataclass(frozen=True)

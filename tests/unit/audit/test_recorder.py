@@ -225,3 +225,12 @@ def test_a_search_bounded_by_times_goes_on_below_an_index(client, raw):
     assert [[event["seq"] for event in page["events"]] for page in pages] == [[4, 3], [2, 1], [0]]
     assert {page["total"] for page in pages} == {5}
     assert client.get("/v1/events", params={"below": "x"}).status_code == 422
+
+
+def test_a_search_counts_no_further_than_it_says(client, raw, monkeypatch):
+    for module in ("audit.recorder", "audit.store"):
+        monkeypatch.setattr(f"{module}.COUNTED", 3)
+    for expected in ((1, False), (2, False), (3, False), (3, True), (3, True)):
+        client.post("/v1/events", json=raw())
+        told = client.get("/v1/events", params={"limit": 1}).json()
+        assert (told["total"], told["more"]) == expected
