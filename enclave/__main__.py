@@ -7,7 +7,13 @@ import sys
 
 import typer
 
-from enclave.commands import house_commands, people_commands, profile_commands, question_commands
+from enclave.commands import (
+    house_commands,
+    key_commands,
+    people_commands,
+    profile_commands,
+    question_commands,
+)
 from enclave.commands.audit_commands import audit
 from enclave.commands.budget_commands import budget
 from enclave.commands.conformity_command import conformity
@@ -37,7 +43,9 @@ for name in ("person", "partner", "project", "agreement"):
     app.add_typer(getattr(people_commands, name), name=name)
 app.add_typer(budget, name="budget")
 dataset.command("profile")(profile_commands.profile)
+dataset.command("shred")(key_commands.shred)
 app.add_typer(dataset, name="dataset")
+app.add_typer(key_commands.key, name="key")
 app.add_typer(release, name="release")
 app.add_typer(audit, name="audit")
 

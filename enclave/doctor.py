@@ -232,7 +232,26 @@ def _is_luks(layer: Path) -> bool:
     return name.exists() and name.read_text().startswith("CRYPT-")
 
 
+def _key_service(settings: Settings) -> Finding:
+    """Look at a key service elsewhere without signing in: a wrapped secret id opens once and is not for a doctor."""
+    from enclave.key_login import key_server, missing_logins
+    from vault.errors import VaultError
+    from vault.openbao import check_open
+
+    missing = missing_logins(settings.keys)
+    if missing:
+        names = ", ".join(missing)
+        return Finding("key service", Light.RED, f"no credentials for {names}", "See docs/keys.md.")
+    try:
+        check_open(key_server(settings.keys))
+    except VaultError as error:
+        return Finding("key service", Light.RED, error.message, error.to_do)
+    return _green("key service", f"{settings.keys.address} is unsealed")
+
+
 def _keyring(settings: Settings) -> Finding:
+    if settings.keys.service == "openbao":
+        return _key_service(settings)
     if not (settings.state / "keys" / "keyring.json").exists():
         return _green("keyring", "none yet: `enclave up` makes one")
     from enclave.wiring import open_keys

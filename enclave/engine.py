@@ -62,6 +62,10 @@ def application(desk: Desk) -> Starlette:
         )
         return JSONResponse({})
 
+    async def forget(request: Request) -> JSONResponse:
+        desk.warm.purge(str((await request.json())["dataset"]))
+        return JSONResponse({})
+
     routes = [
         Route("/v1/health", health),
         Route("/v1/catalogue", answering(desk.catalogue), methods=["POST"]),
@@ -73,6 +77,7 @@ def application(desk: Desk) -> Starlette:
         Route("/v1/running", running, methods=["POST"]),
         Route("/v1/left", answering(desk.left), methods=["POST"]),
         Route("/v1/population", population, methods=["POST"]),
+        Route("/v1/forget", forget, methods=["POST"]),
         Route("/v1/populations/{population}", told_population),
         Route("/v1/caps", caps, methods=["POST"]),
     ]

@@ -10,9 +10,9 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -26,6 +26,9 @@ from enclave.errors import BadInput
 RUN_PATH_MAX = 40
 ENVIRONMENT_PREFIX = "ENCLAVE_"
 CONFIG_VARIABLE = "ENCLAVE_CONFIG"
+_KEY_ADDRESS = re.compile(
+    r"(https://[a-zA-Z0-9.:\[\]-]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?)/?"
+)
 _BIND = re.compile(r"(?P<host>[0-9a-zA-Z.:\[\]-]+):(?P<port>\d{1,5})")
 
 
@@ -51,10 +54,33 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _key_address(text: str) -> str:
+    if _KEY_ADDRESS.fullmatch(text) is None:
+        raise ValueError("the key service is reached by https (plain http on this machine's loopback only)")
+    return text
+
+
 class KeySettings(_Section):
-    """`passphrase_file`: opens the local keyring; prevents a keyring that any copy of the disk opens."""
+    """`service`: the local keyring, or OpenBao/Vault; `passphrase_file`: opens the keyring and the trail's key.
+
+    With `openbao`, `login_folder` holds for each process `<process>.role-id` and `<process>.secret-id`, or
+    `<process>.wrapped-secret-id` (docs/keys.md).
+    """
 
     passphrase_file: Path | None = None
+    service: Literal["keyring", "openbao"] = "keyring"
+    address: Annotated[str, AfterValidator(_key_address)] = "https://127.0.0.1:8200"
+    ca_file: Path | None = None
+    login: Literal["approle", "kubernetes"] = "approle"
+    login_folder: Path | None = None
+    mount: str = Field("transit", pattern=r"^[a-z][a-z0-9_-]{0,63}$")
+    timeout_seconds: float = Field(5.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _approle_has_a_folder(self) -> "KeySettings":
+        if self.service == "openbao" and self.login == "approle" and self.login_folder is None:
+            raise ValueError("with AppRole, login_folder names the folder of role ids and secret ids")
+        return self
 
 
 class TrailSettings(_Section):

@@ -72,7 +72,7 @@ def _settings_environment(settings: Settings) -> dict[str, str]:
     return {
         "ENCLAVE_BIND": settings.bind,
         "ENCLAVE_PUBLIC_ORIGIN": settings.public_origin,
-        "ENCLAVE_KEYS__PASSPHRASE_FILE": str(settings.passphrase_file),
+        **key_environment(settings),
         "ENCLAVE_TRAIL__ORIGIN": settings.trail.origin,
         "ENCLAVE_TRAIL__TIMEOUT_SECONDS": str(settings.trail.timeout_seconds),
         "ENCLAVE_TRAIL__WITNESSES": json.dumps(settings.trail.witnesses),
@@ -86,6 +86,16 @@ def _settings_environment(settings: Settings) -> dict[str, str]:
 def _roots_environment(settings: Settings) -> dict[str, str]:
     roots = settings.trail.stamp_roots_file
     return {} if roots is None else {"ENCLAVE_TRAIL__STAMP_ROOTS_FILE": str(roots.absolute())}
+
+
+def key_environment(settings: Settings) -> dict[str, str]:
+    """Give the settings of keys under the names a child reads them by."""
+    keys = settings.keys.model_copy(update={"passphrase_file": settings.passphrase_file})
+    told = keys.model_dump(exclude_none=True)
+    return {
+        f"ENCLAVE_KEYS__{name.upper()}": str(value.absolute() if isinstance(value, Path) else value)
+        for name, value in told.items()
+    }
 
 
 def components(settings: Settings) -> tuple[Component, ...]:

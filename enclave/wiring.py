@@ -10,12 +10,15 @@ from sqlalchemy import Engine
 
 from anonymisation.ledger import Ledger
 from enclave.accounts.store import AccountStore
+from enclave.agreements.key_backups import KeyBackups
 from enclave.agreements.store import AgreementStore
 from enclave.errors import ComponentDown, Refused
 from enclave.house import open_house
 from enclave.journeys.caps import NewCap
 from enclave.journeys.intake import IntakeTools
+from enclave.journeys.keys import KeyTools
 from enclave.journeys.question import Desk
+from enclave.key_login import key_login, key_server
 from enclave.local_http import LocalService
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
@@ -25,8 +28,10 @@ from enclave.release.store import ReleaseStore
 from enclave.sessions import Sessions
 from enclave.settings import Settings
 from vault.envelope import seal, unseal
-from vault.keyring import LocalKeyring, create_keyring, open_keyring
-from vault.keys import Rights
+from vault.keyring import create_keyring, open_keyring
+from vault.keys import KeyService, Rights
+from vault.openbao import Connection
+from vault.transit import TransitKeys
 from vault.warm import WarmColumns
 
 if TYPE_CHECKING:
@@ -59,16 +64,25 @@ def recorder(settings: Settings, service: str) -> RecorderClient:
     return RecorderClient(settings.socket("recorder"), service, settings.trail.timeout_seconds)
 
 
-def open_keys(settings: Settings, rights: Rights) -> LocalKeyring:
-    """Open the keyring for one process and no more than its rights; raises `ComponentDown` without a passphrase."""
-    return open_keyring(settings.state / "keys" / "keyring.json", _passphrase(settings), rights)
+def open_keys(settings: Settings, rights: Rights) -> KeyService:
+    """Open the key service for one process and no more than its rights.
+
+    Raises `ComponentDown` without a passphrase, and what `key_login` raises without credentials; a key service on
+    another machine is asked at the first use of a key.
+    """
+    if settings.keys.service == "openbao":
+        server = key_server(settings.keys)
+        login = key_login(settings.keys, server, rights.name.lower())
+        return TransitKeys(Connection(server, login), rights, settings.keys.mount)
+    return open_keyring(settings.state / "keys" / "keyring.json", passphrase(settings), rights)
 
 
-def _passphrase(settings: Settings) -> bytes:
+def passphrase(settings: Settings) -> bytes:
+    """Read the passphrase; raises `ComponentDown` without its file, `Refused` when others can read it."""
     path = settings.passphrase_file
     try:
         found = path.stat()
-        passphrase = path.read_bytes().strip()
+        read = path.read_bytes().strip()
     except OSError:
         raise ComponentDown(
             "keyring_locked",
@@ -81,7 +95,7 @@ def _passphrase(settings: Settings) -> bytes:
             "The passphrase file can be read by other users.",
             f"chmod 600 {path.name}",
         )
-    return passphrase
+    return read
 
 
 def prepare_state(settings: Settings) -> None:
@@ -102,9 +116,11 @@ def prepare_state(settings: Settings) -> None:
     keyring = settings.state / "keys" / "keyring.json"
     if keyring.exists():
         return
+    # With a key service elsewhere the passphrase still opens the trail's key.
     if not settings.passphrase_file.exists():
         _write_secret(settings.passphrase_file, os.urandom(PASSPHRASE_BYTES).hex().encode())
-    create_keyring(keyring, _passphrase(settings))
+    if settings.keys.service == "keyring":
+        create_keyring(keyring, passphrase(settings))
 
 
 def _write_secret(path: Path, content: bytes) -> None:
@@ -145,6 +161,17 @@ class EngineCaps:
         self._engine.call("POST", "/v1/caps", {**vars(cap), "actor": actor})
 
 
+class EngineMemory:
+    """What the engine keeps in memory of a dataset."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._engine = LocalService("engine", settings.socket("engine"), ENGINE_SECONDS)
+
+    def forget(self, dataset: str) -> None:
+        """Have it dropped; raises `ComponentDown` when the engine does not answer."""
+        self._engine.call("POST", "/v1/forget", {"dataset": dataset})
+
+
 def intake_tools(settings: Settings, stores: Stores) -> IntakeTools:
     """Give the intake what it needs: keys that wrap and never unwrap; closes what a crash of an intake left open."""
     trail = recorder(settings, "intake")
@@ -163,7 +190,20 @@ def intake_tools(settings: Settings, stores: Stores) -> IntakeTools:
     )
 
 
-def release_folder(settings: Settings, keys: LocalKeyring) -> ReleaseFolder:
+def key_tools(settings: Settings, stores: Stores) -> KeyTools:
+    """Give the operator what keys are cared for with: keys that rewrap and destroy, and never unwrap."""
+    return KeyTools(
+        root=settings.state / "shelves",
+        quarantine=settings.state / "quarantine",
+        agreements=stores.agreements,
+        backups=KeyBackups(stores.engine),
+        recorder=recorder(settings, "command-line"),
+        keys=open_keys(settings, Rights.OPERATOR),
+        forget=EngineMemory(settings).forget,
+    )
+
+
+def release_folder(settings: Settings, keys: KeyService) -> ReleaseFolder:
     """Give the folder of files that ask to leave; each is sealed under a key of its own name."""
 
     def key_of(name: str) -> bytes:

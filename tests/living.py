@@ -15,6 +15,7 @@ import pytest
 from enclave.demo import cast
 from enclave.demo.open_house import OpenHouse, free_port, opened, settings_for
 from enclave.journeys.intake import IntakeReport
+from enclave.settings import KeySettings
 
 PATIENTS, STAYS = 2_000, 6_000
 
@@ -52,13 +53,15 @@ class Lived:
 
 
 @contextmanager
-def living(state: Path) -> Iterator[Lived]:
+def living(state: Path, keys: KeySettings | None = None) -> Iterator[Lived]:
     """Open a house with people and data, and close it at the end."""
     if os.getuid() == 0:
         pytest.fail("a house does not open for root: use scripts/test")
     run = Path(tempfile.mkdtemp(prefix="enc-"))
     lower = run.rename(run.with_name(run.name.lower()))
     settings = settings_for(state, lower, free_port())
+    if keys is not None:
+        settings = settings.model_copy(update={"keys": keys})
     try:
         with opened(settings) as house:
             stage = house.stage()

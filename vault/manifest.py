@@ -96,6 +96,16 @@ def stored_columns(schema: pa.Schema) -> tuple[StoredColumn, ...]:
     return tuple(StoredColumn(name=column.name, type=str(column.type)) for column in schema)
 
 
+def quarantine_context(dataset: str, version: int) -> str:
+    """Give the key context of the rows put aside when a version was brought in."""
+    return f"dataset:{dataset}|{version}"
+
+
+def answers_context(dataset: str, version: int) -> str:
+    """Give the key context of the answers kept for replay of a version."""
+    return f"dataset:{dataset}|{version}|answers"
+
+
 def write_manifest(folder: Path, manifest: Manifest, keys: KeyService, name: str = MANIFEST_NAME) -> None:
     """Sign a manifest and write it with its signature; durable on return."""
     data = manifest.to_bytes()

@@ -259,8 +259,12 @@ def _once(ask: Callable[[], Any]) -> Any:
 
 def _busy(error: answers.VaultError) -> VaultDown:
     if isinstance(error, answers.VaultDown) and "sealed" in (error.text or "").lower():
-        return _down("sealed", "is sealed", "Unseal it; until then nothing can be opened.")
+        return _sealed()
     return _down("busy", "has no time", "Try again later, or look at its rate limits.")
+
+
+def _sealed() -> VaultDown:
+    return _down("sealed", "is sealed", "Unseal it; until then nothing can be opened.")
 
 
 def _down(code: str, what: str, to_do: str) -> VaultDown:
@@ -273,6 +277,13 @@ def _denied() -> VaultRefused:
         "The key service refused: this process has no right to that key.",
         "Ask the process that has it, or compare the policies with vault/policies.",
     )
+
+
+def check_open(server: Server) -> None:
+    """Check that the server answers and is unsealed, without signing in; raises `VaultDown`."""
+    answer = try_again(server.client().sys.read_seal_status)
+    if field(answer, "sealed"):
+        raise _sealed()
 
 
 def unwrap_secret_id(server: Server, wrapping_token: str) -> str:

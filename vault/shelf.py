@@ -3,7 +3,6 @@
 `root` is always the folder that holds one folder a dataset; a version lives in `<root>/<dataset>/v<N>`.
 """
 
-import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +23,10 @@ from vault.keys import KeyService
 from vault.manifest import Manifest, Part, shelf_context, stored_columns, version_folder
 from vault.parquet import EncryptedFile, Place
 from vault.receipt import Receipt, check_receipt
-from vault.sealed_file import sync_folder
 from vault.warm import Read, Source, WarmColumns
 
 READ_THREADS: Final = 2
 READ_ACTS: Final = frozenset({"data.query", "key.unwrap"})
-SHRED_ACTS: Final = frozenset({"data.shred"})
 
 
 def open_shelf(
@@ -163,17 +160,6 @@ class Shelf:
         if self.warm is None:
             return read(columns)
         return self.warm.frame(file, self.schema.names if columns is None else columns, read)
-
-
-def shred_version(root: Path, manifest: Manifest, keys: KeyService, receipt: Receipt) -> None:
-    """Shred the keys of every shelf of a version, then remove its files; a second time changes nothing."""
-    check_receipt(receipt, SHRED_ACTS, f"dataset:{manifest.dataset}")
-    for shelf in manifest.wrapped_keys:
-        keys.shred(shelf, shelf_context(manifest.dataset, manifest.version, shelf), receipt)
-    folder = version_folder(root, manifest.dataset, manifest.version)
-    if folder.exists():
-        shutil.rmtree(folder)
-        sync_folder(folder.parent)
 
 
 def _file(folder: Path, manifest: Manifest, part: Part, data_key: bytes) -> EncryptedFile:

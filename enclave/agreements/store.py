@@ -58,6 +58,15 @@ class DatasetVersionLine(Line, table=True):
     policy_yaml: str
 
 
+class ManifestLine(Line, table=True):
+    """The manifest of a version after a rotation: the same data, its keys wrapped anew."""
+
+    __tablename__ = "dataset_manifest"
+    dataset: str
+    version: int
+    manifest_sha256: str
+
+
 class ShredLine(Line, table=True):
     __tablename__ = "dataset_shred"
     __table_args__ = (UniqueConstraint("dataset", "version"),)
@@ -215,6 +224,26 @@ class AgreementStore:
                 policy_yaml=policy_yaml,
             )
 
+    def renew_manifest(self, dataset: str, version: int, manifest_sha256: str, receipt: Receipt) -> None:
+        """Make a manifest whose keys were wrapped anew the recorded one. Raises `NotFound`."""
+        require(receipt, "key.rotate", f"dataset:{dataset}")
+        with writing(self._engine) as session:
+            _one_version(_versions(session, dataset), dataset, version)
+            _add(
+                session,
+                ManifestLine,
+                receipt,
+                dataset=dataset,
+                version=version,
+                manifest_sha256=manifest_sha256,
+            )
+
+    def shredded_at(self, dataset: str) -> dict[int, int]:
+        """The versions whose keys were shredded, with the index of that act in the trail."""
+        with reading(self._engine) as session:
+            lines = session.exec(select(ShredLine).where(col(ShredLine.dataset) == dataset))
+            return {line.version: line.event_index for line in lines}
+
     def mark_shredded(self, dataset: str, version: int, receipt: Receipt) -> None:
         """Say that the keys of a version are gone; it is never current again. Raises `NotFound`."""
         require(receipt, "data.shred", f"dataset:{dataset}")
@@ -355,7 +384,7 @@ def _one_version(versions: Sequence[DatasetVersion], dataset: str, version: int)
             return one
     raise NotFound(
         "no_such_version",
-        f"The dataset {dataset} has no version {version} to shred.",
+        f"The dataset {dataset} has no version {version} whose keys are there.",
         "Check its versions.",
         dataset=dataset,
         version=version,
@@ -376,6 +405,11 @@ def _partner(line: PartnerLine) -> Partner:
 
 def _versions(session: Session, dataset: str) -> tuple[DatasetVersion, ...]:
     gone = set(session.exec(select(ShredLine.version).where(col(ShredLine.dataset) == dataset)))
+    where = [col(ManifestLine.dataset) == dataset]
+    renewed = {
+        line.version: line.manifest_sha256
+        for line in newest(session, ManifestLine, ManifestLine.version, where=where)
+    }
     lines = session.exec(
         select(DatasetVersionLine)
         .where(col(DatasetVersionLine.dataset) == dataset)
@@ -385,7 +419,7 @@ def _versions(session: Session, dataset: str) -> tuple[DatasetVersion, ...]:
         DatasetVersion(
             dataset=line.dataset,
             version=line.version,
-            manifest_sha256=line.manifest_sha256,
+            manifest_sha256=renewed.get(line.version, line.manifest_sha256),
             policy_sha256=line.policy_sha256,
             policy_yaml=line.policy_yaml,
             shredded=line.version in gone,

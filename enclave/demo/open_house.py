@@ -16,7 +16,7 @@ from enclave.commands.console import books
 from enclave.demo.cast import Stage
 from enclave.errors import ComponentDown
 from enclave.settings import Settings, read_settings
-from enclave.supervisor import components
+from enclave.supervisor import components, key_environment
 from enclave.wiring import open_stores
 
 OPEN_SECONDS: Final = 90.0
@@ -73,6 +73,7 @@ def house_environment(settings: Settings) -> dict[str, str]:
         "ENCLAVE_STATE": str(settings.state),
         "ENCLAVE_RUN": str(settings.run),
         "ENCLAVE_BIND": settings.bind,
+        **key_environment(settings),
         "ENCLAVE_NOTEBOOK__VENV": str(settings.notebook.venv.absolute()),
         "ENCLAVE_NOTEBOOK__CODE": str(settings.notebook.code.absolute()),
     }

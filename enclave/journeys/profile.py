@@ -75,7 +75,9 @@ class Profiles:
                 )
                 reservation = self.ledger.reserve(charge, act.receipt)
                 made = profile.compute(table, rho_micro, read(act.receipt), seed)
-                sealed = seal_answer(self.keys, table.dataset, _name(charge), made.to_json(), act.receipt)
+                sealed = seal_answer(
+                    self.keys, table.dataset, table.version, _name(charge), made.to_json(), act.receipt
+                )
                 self.ledger.release(reservation.id, sealed, act.receipt)
         return made
 
@@ -103,7 +105,7 @@ class Profiles:
         told = _told(actor, charge.dataset, charge.population, charge.question_sha256)
         with recorded(self.recorder, "data.query", **told, reason="replayed") as act:
             return Profile.from_json(
-                unseal_answer(self.keys, charge.dataset, _name(charge), kept, act.receipt)
+                unseal_answer(self.keys, charge.dataset, charge.version, _name(charge), kept, act.receipt)
             )
 
 

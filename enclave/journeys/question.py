@@ -384,10 +384,14 @@ class Desk:
             self.ledger.set_cap(scope, key, cap, act.receipt)
 
     def _seal(self, answer: dict[str, Any], asked: Order, sha256: str, receipt: Recorded) -> bytes:
-        return seal_answer(self.keys, asked.dataset, _answer_name(asked, sha256), answer, receipt)
+        return seal_answer(
+            self.keys, asked.dataset, asked.version, _answer_name(asked, sha256), answer, receipt
+        )
 
     def _unseal(self, kept: bytes, asked: Order, sha256: str, receipt: Recorded) -> dict[str, Any]:
-        return unseal_answer(self.keys, asked.dataset, _answer_name(asked, sha256), kept, receipt)
+        return unseal_answer(
+            self.keys, asked.dataset, asked.version, _answer_name(asked, sha256), kept, receipt
+        )
 
 
 def _balance(balance: Balance) -> dict[str, int]:

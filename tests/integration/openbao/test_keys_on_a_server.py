@@ -17,7 +17,8 @@ from vault.errors import VaultDown, VaultError, VaultRefused
 from vault.keys import MAC_NAMES, PURPOSES, SIGN_NAMES, Grant, Rights
 from vault.manifest import read_manifest, rewrap_manifest
 from vault.openbao import Connection, Kubernetes, Server, unwrap_secret_id
-from vault.shelf import open_shelf, shred_version
+from vault.shelf import open_shelf
+from vault.shredding import shred_version
 from vault.transit import TransitKeys
 
 CONTEXT = "dataset:sejours|1|research"
@@ -132,7 +133,7 @@ def test_a_shelf_is_written_by_one_process_read_by_another_and_shredded_by_a_thi
         expected_sha256=manifest.sha256,
     )
     assert open_shelf(tmp_path, found, "research", engine, query("whole")).read().height == table.num_rows
-    shred_version(tmp_path, manifest, operator, receipt("data.shred", "dataset:whole"))
+    shred_version(tmp_path, "whole", 1, operator, receipt("data.shred", "dataset:whole"))
     again = write(tmp_path, server.keys("intake"), table, dataset="whole", version=2)
     stolen = again.model_copy(update={"version": 1, "wrapped_keys": manifest.wrapped_keys})
     assert (

@@ -14,7 +14,7 @@ from tests.unit.vault.helpers import receipt
 from tests.unit.vault.transit_on_loopback import LEASE, POD, ROLE, SECRET, House, transit_on_loopback
 from vault.errors import VaultDamaged, VaultDown, VaultError, VaultRefused, VaultUsage
 from vault.keys import PURPOSES, Rights
-from vault.openbao import AppRole, Connection, Kubernetes, Login, Server, unwrap_secret_id
+from vault.openbao import AppRole, Connection, Kubernetes, Login, Server, check_open, unwrap_secret_id
 from vault.transit import TransitKeys, key_name
 
 CONTEXT = "dataset:sejours|1|research"
@@ -356,3 +356,10 @@ def test_a_certificate_of_another_authority_is_not_trusted(tmp_path: Path) -> No
             Rights.ENGINE,
         )
         assert code_of(lambda: keys.mac("unit", b"x"), VaultDown) == "key_service_untrusted"
+
+
+def test_whether_a_server_is_unsealed_is_told_without_signing_in(house: House) -> None:
+    check_open(Server(house.address))
+    house.sealed = True
+    assert code_of(lambda: check_open(Server(house.address)), VaultDown) == "key_service_sealed"
+    assert set(house.seen) == {"GET sys/seal-status"}

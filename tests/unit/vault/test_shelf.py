@@ -22,7 +22,8 @@ from tests.unit.vault.helpers import (
 from vault import parquet
 from vault.errors import VaultDamaged, VaultDown, VaultRefused, VaultUsage
 from vault.manifest import Manifest, read_manifest, version_folder
-from vault.shelf import Shelf, open_shelf, shred_version
+from vault.shelf import Shelf, open_shelf
+from vault.shredding import shred_version
 from vault.version import clean_partials
 
 
@@ -309,9 +310,9 @@ def test_a_shredded_version_is_gone_and_a_copy_of_its_files_opens_for_nobody(
     folder = version_folder(tmp_path, "sejours", 1)
     copy = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     shred = receipt("data.shred", "dataset:sejours")
-    shred_version(tmp_path, manifest, own.operator, shred)
+    shred_version(tmp_path, "sejours", 1, own.operator, shred)
     assert not folder.exists()
-    shred_version(tmp_path, manifest, own.operator, shred)
+    shred_version(tmp_path, "sejours", 1, own.operator, shred)
     for path, content in copy.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
@@ -325,7 +326,7 @@ def test_a_shredded_version_is_gone_and_a_copy_of_its_files_opens_for_nobody(
 def test_only_a_shred_receipt_shreds(tmp_path: Path, own: Keyrings) -> None:
     manifest = write(tmp_path, own.intake)
     with pytest.raises(VaultRefused):
-        shred_version(tmp_path, manifest, own.operator, query())
+        shred_version(tmp_path, "sejours", 1, own.operator, query())
     assert opened(tmp_path, own, manifest).read().height == 400
 
 

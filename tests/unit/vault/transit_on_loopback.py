@@ -44,6 +44,7 @@ class House:
     secrets: set[str] = field(default_factory=lambda: {SECRET})
     wrapped: dict[str, str] = field(default_factory=dict)
     wrapped_at: str = "auth/approle/role/enclave-engine/secret-id"
+    sealed: bool = False
     deny: set[str] = field(default_factory=set)
     next_answers: list[Answer | str] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
@@ -124,16 +125,22 @@ def answer(house: House, method: str, path: str, body: dict[str, Any], token: st
     if path.endswith("/login"):
         known = body.get("secret_id") in house.secrets or body.get("jwt") == POD
         return _token(house, house.lease) if known else _error(400, "invalid role or secret ID")
+    if path == "sys/seal-status":
+        return 200, {"sealed": house.sealed}
     if path.startswith("sys/wrapping/"):
         return _wrapping(house, path, body, token or "")
     if not house.tokens.get(token or "") or any(path.startswith(one) for one in house.deny):
         return _error(403, "permission denied")
+    if path.startswith("auth/token/"):
+        return _own_token(house, path, token)
+    return _transit(house, method, path.removeprefix("transit/"), body)
+
+
+def _own_token(house: House, path: str, token: str | None) -> Answer:
     if path == "auth/token/lookup-self":
         return 200, {"data": {"id": "hidden"}}
-    if path == "auth/token/renew-self":
-        lease = house.renewed_lease
-        return _error(403, "permission denied") if lease is None else _token(house, lease, token)
-    return _transit(house, method, path.removeprefix("transit/"), body)
+    lease = house.renewed_lease
+    return _error(403, "permission denied") if lease is None else _token(house, lease, token)
 
 
 def _wrapping(house: House, path: str, body: dict[str, Any], token: str) -> Answer:
