@@ -38,10 +38,11 @@ class Profiles:
         entry = self._newest(dataset)
         if entry is None:
             return None
-        with self._one_at_a_time:
-            if entry.reservation.id not in self._opened:
-                self._opened[entry.reservation.id] = self._open(entry.reservation.charge, actor)
-            return self._opened[entry.reservation.id]
+        if entry.reservation.id not in self._opened:  # only the first waits, also for a profile being made
+            with self._one_at_a_time:
+                known = self._opened.get(entry.reservation.id)
+                self._opened[entry.reservation.id] = known or self._open(entry.reservation.charge, actor)
+        return self._opened[entry.reservation.id]
 
     def make(
         self,

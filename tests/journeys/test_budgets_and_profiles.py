@@ -1,13 +1,12 @@
 """Caps and profiles in a real house: set and shown at the command line, felt by the next question, recorded in the trail."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from enclave.demo.cast import HOSPITAL, PROJECT, RESEARCHER, STEWARDS
-from tests.living import Lived, living
+from tests.living import Lived
 
 POPULATION = "hospital-patients"
 QUESTION = {
@@ -18,12 +17,6 @@ QUESTION = {
     "unit": {"rows": 1, "groups": 1},
     "rho_micro": 20_000,
 }
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
-    with living(tmp_path_factory.mktemp("house") / "state") as house:
-        yield house
 
 
 @pytest.fixture
@@ -39,12 +32,17 @@ def history(lived: Lived) -> dict[str, object]:
     return told
 
 
+def spent(lived: Lived) -> int:
+    return int(str(history(lived)["spent"]))
+
+
 def test_a_profile_is_charged_to_the_population_and_felt_by_every_answer(lived: Lived, question: str) -> None:
     refused = lived.command("dataset", "profile", HOSPITAL, "--json", person=RESEARCHER)
     assert (refused.returncode, json.loads(refused.stderr)["error"]["code"]) == (3, "role_missing")
+    before = spent(lived)
     made = json.loads(lived.command("dataset", "profile", HOSPITAL, "--json", person=STEWARDS[0]).stdout)
     assert made["profile"]["dataset"] == HOSPITAL
-    assert history(lived)["spent"] == made["profile"]["rho_micro"]
+    assert spent(lived) - before == made["profile"]["rho_micro"]
     again = lived.command("dataset", "profile", HOSPITAL, "--json", person=STEWARDS[0])
     assert json.loads(again.stderr)["error"]["code"] == "profile_there"
     asked = lived.command("ask", "--project", PROJECT, "--file", question, "--json", person=RESEARCHER)
@@ -55,14 +53,15 @@ def test_a_profile_is_charged_to_the_population_and_felt_by_every_answer(lived: 
 
 def test_a_cap_set_at_the_command_line_holds_the_next_question(lived: Lived, tmp_path: Path) -> None:
     set_cap = ("budget", "set", "--population", POPULATION, "--json")
-    told = lived.command(*set_cap, "--project", PROJECT, "--rho", "0.021", person=STEWARDS[0])
-    assert json.loads(told.stdout)["rho_micro"] == 21_000
+    told = lived.command(*set_cap, "--project", PROJECT, "--rho", "0.001", person=STEWARDS[0])
+    assert json.loads(told.stdout)["rho_micro"] == 1_000
     file = tmp_path / "another.json"
     file.write_text(json.dumps(QUESTION | {"rho_micro": 40_000}))
     dear = lived.command("ask", "--project", PROJECT, "--file", str(file), "--json", person=RESEARCHER)
+    lived.command(*set_cap, "--project", PROJECT, "--rho", "0.5", person=STEWARDS[0])
     assert (dear.returncode, json.loads(dear.stderr)["error"]["code"]) == (3, "budget_spent")
     refused = lived.command(*set_cap, "--rho", "50", person=RESEARCHER)
     assert refused.returncode == 3
     caps = history(lived)["caps"]
     assert isinstance(caps, list)
-    assert (caps[-1]["own"], caps[-1]["rho_micro"]) == (PROJECT, 21_000)
+    assert [one["rho_micro"] for one in caps if one["own"] == PROJECT][-2:] == [1_000, 500_000]
