@@ -10,7 +10,8 @@ from tests.unit.vault.helpers import DOMAIN, Keyrings, query, receipt, research_
 from vault import parquet
 from vault.errors import VaultDamaged, VaultRefused
 from vault.manifest import Manifest, version_folder
-from vault.shelf import Shelf, open_shelf, shred_version
+from vault.shelf import Shelf, open_shelf
+from vault.shredding import shred_version
 from vault.warm import Source, WarmColumns
 
 HOUR, PLENTY = 3600.0, 10**9
@@ -85,7 +86,7 @@ def test_a_shredded_version_is_refused_at_once_and_forgotten(tmp_path: Path, own
     manifest, warm = write(tmp_path, own.intake), WarmColumns(HOUR, PLENTY)
     opened(tmp_path, own, manifest, warm).read()
     assert warm.bytes
-    shred_version(tmp_path, manifest, own.operator, receipt("data.shred", "dataset:sejours"))
+    shred_version(tmp_path, "sejours", 1, own.operator, receipt("data.shred", "dataset:sejours"))
     with pytest.raises(VaultRefused) as caught:
         opened(tmp_path, own, manifest, warm)
     assert caught.value.code == "key_shredded"
