@@ -1,5 +1,6 @@
 """Statistics read off noisy counts in cells: tables, quantiles, survival curves and standardised rates, with their intervals."""
 
+from functools import lru_cache
 from math import sqrt
 from typing import cast
 
@@ -55,8 +56,11 @@ class _Ranks:
 
     def cell(self, prob: float, digits: int) -> Cell:
         rows = self._rows
-        noise = self._noise(prob)
-        if rows < max(1.0, Z95 * sqrt(self._variance(np.ones((1, self._block.size)))[0])):
+        noise = self._scale**2 * _rank_noise(self._block.size, self._shape.block, self._ratio, prob)
+        if rows < max(
+            1.0,
+            Z95 * self._scale * sqrt(_rank_noise(self._block.size, self._shape.block, self._ratio, 0.0)[-1]),
+        ):
             return Cell(None)
         over = self._rank - prob * rows
         spread = Z95 * np.sqrt(noise)
@@ -67,16 +71,6 @@ class _Ranks:
         )
         clear = 2 * float(spread[self._first(over)]) <= min(prob, 1 - prob) * rows
         return Cell(value, low, high, noise_low, noise_high, not clear, "noise and sampling")
-
-    def _noise(self, prob: float) -> Floats:
-        """Give the noise variance of each running count less its share of all rows."""
-        size = self._block.size
-        return self._variance(np.tril(np.ones((size, size))) - prob)
-
-    def _variance(self, weights: Floats) -> Floats:
-        by_block = np.stack([np.bincount(self._block, row) for row in weights])
-        joined = (by_block**2 / (self._sizes + self._ratio)).sum(axis=1)
-        return np.asarray(self._scale**2 * ((weights**2).sum(axis=1) - joined), float)
 
     def _between(self, over: Floats, width: Floats) -> tuple[int, int]:
         """Give the first candidate that may be the one, and the last."""
@@ -92,6 +86,16 @@ class _Ranks:
     def _told(self, place: int, digits: int) -> int | float:
         candidate = self._shape.candidates[place]
         return candidate if digits == 0 else candidate / 10.0**digits
+
+
+@lru_cache(maxsize=64)
+def _rank_noise(size: int, block: int, ratio: float, prob: float) -> Floats:
+    """Give the variance of each running count less `prob` of all rows, in squared scales of a candidate's count."""
+    blocks = np.arange(size) // block
+    weights = np.tril(np.ones((size, size))) - prob
+    by_block = np.stack([np.bincount(blocks, row) for row in weights])
+    joined = (by_block**2 / (np.bincount(blocks) + ratio)).sum(axis=1)
+    return np.asarray((weights**2).sum(axis=1) - joined, float)
 
 
 # --- survival ---------------------------------------------------------------------------------------------------------------
