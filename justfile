@@ -11,14 +11,13 @@ check:
     mypy notebooks_image
     lint-imports
 
-# the tests, with coverage; `just test ""` includes the long crash runs
+# the tests, with coverage, a file at a time on two workers; `just test ""` includes the long crash runs
 test marks="not long" *arguments:
     rm -f .coverage .coverage.*
-    pytest -m "{{ marks }}" --cov --cov-report= {{ arguments }}
+    pytest -n 2 --dist loadfile -m "{{ marks }}" --cov --cov-report= {{ arguments }}
 
 # full branch coverage where a missed branch is a missed promise
 cover:
-    coverage combine --quiet --keep 2>/dev/null || true
     coverage report --fail-under=100 --include="audit/*,vault/*,anonymisation/ledger.py,anonymisation/budget.py,*/rules.py,*/states.py"
 
 # each claim about speed or size, one JSON line a claim
