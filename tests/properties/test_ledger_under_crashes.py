@@ -104,6 +104,7 @@ def test_kill_9_at_random_moments_breaks_no_promise(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_kill_9_at_200_random_moments_breaks_no_promise(tmp_path: Path) -> None:
     crash_runs(tmp_path, 200)
 

@@ -20,6 +20,7 @@ def test_one_unit_moves_the_exact_answer_by_no_more_than_claimed(world: Any) -> 
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 @settings(max_examples=5_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(WORLDS)
 def test_one_unit_moves_the_exact_answer_by_no_more_than_claimed_long(world: Any) -> None:
