@@ -4,6 +4,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from anonymisation import ledger_words
 from anonymisation.ledger import Scope
@@ -125,10 +126,11 @@ def _told_history(told: dict[str, Any]) -> list[str]:
 def _told_budget(told: dict[str, Any]) -> list[str]:
     lines = []
     for sheet in told["populations"]:
+        lines.append(f"[bold]{escape(sheet['population']['name'])}[/]")
         for scope in ("population", "project", "person"):
             share = sheet[scope]
             lines.append(
                 f"{scope:<12} {_rho(share['left_rho_micro'])} of {_rho(share['cap_rho_micro'])} rho left"
             )
-        lines += [f"  not covered by this loss: {one['kind']} {one['what']}" for one in sheet["outside"]]
+        lines += [f"  not covered by this loss: {one['kind']} {escape(one['what'])}" for one in sheet["outside"]]
     return lines or ["No dataset may be asked in this project."]

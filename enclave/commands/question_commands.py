@@ -12,6 +12,7 @@ from enclave.errors import BadInput
 
 QUESTION_BYTES_MAX = 64 * 1024
 MICRO = 1_000_000
+WHOLE_FROM = 100
 
 Project = Annotated[str, typer.Option(help="The project you ask in.")]
 QuestionFile = Annotated[
@@ -49,8 +50,13 @@ def price(
     """
     told = Api(by, project, password_file).call("POST", "/price", {"question": _question(file)})
     lines = [f"{_rho(told['rho_micro'])} rho (epsilon {told['epsilon']:.3g} at delta {told['delta']:.0e})"]
-    lines += [f"  {one['name']}: ± {one['plus_minus']}" for one in told["accuracy"]]
+    lines += [f"  {one['name']}: ± {_short(one['plus_minus'])}" for one in told["accuracy"]]
     show(told, lines, as_json=as_json)
+
+
+def _short(number: float) -> str:
+    """Write a half-width as exactly as a person reads it: three figures, or whole units from a hundred on."""
+    return f"{number:,.0f}" if abs(number) >= WHOLE_FROM else f"{number:.3g}"
 
 
 def _question(file: Path) -> dict[str, Any]:
