@@ -132,5 +132,7 @@ def _told_budget(told: dict[str, Any]) -> list[str]:
             lines.append(
                 f"{scope:<12} {_rho(share['left_rho_micro'])} of {_rho(share['cap_rho_micro'])} rho left"
             )
-        lines += [f"  not covered by this loss: {one['kind']} {escape(one['what'])}" for one in sheet["outside"]]
+        lines += [
+            f"  not covered by this loss: {one['kind']} {escape(one['what'])}" for one in sheet["outside"]
+        ]
     return lines or ["No dataset may be asked in this project."]
