@@ -81,9 +81,16 @@ class RecorderClient:
             receipt.act, "outcome", receipt.actor, objects, receipt.project, receipt.corr, told
         )
 
-    def close_interrupted(self) -> int:
-        """Close this process's own intents that a crash left open; gives how many there were."""
+    def close_interrupted(self, *, of_earlier_runs: bool = False) -> int:
+        """Close this process's own intents that a crash left open; gives how many there were.
+
+        `of_earlier_runs` keeps to those from before the recorder's last start, where several processes record
+        under one name: a command that somebody runs just now closes its own.
+        """
         left_open = self._trail.call("GET", "/v1/open", params={"service": self._service})["events"]
+        if of_earlier_runs:
+            start = self.search(type="audit.start", limit=1)["events"][0]["seq"]
+            left_open = [event for event in left_open if event["seq"] < start]
         for event in left_open:
             copied = {
                 key: event[key] for key in ("type", "corr", "actor", "project", "object") if key in event

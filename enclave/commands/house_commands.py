@@ -60,7 +60,7 @@ def _run(settings: Settings, console: Console) -> None:
 def _close_interrupted(settings: Settings) -> None:
     """Close what commands and intakes left open when they were killed; the services close their own."""
     for name in ("supervisor", "command-line"):
-        recorder(settings, name).close_interrupted()
+        recorder(settings, name).close_interrupted(of_earlier_runs=True)
     with suppress(Refused), one_intake(settings):
         recorder(settings, "intake").close_interrupted()
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from audit.verify import verify
 from enclave.demo.cast import HOSPITAL, INTAKE, PARTNER, PROJECT, RESEARCHER, STEWARDS, policy
 from enclave.demo.open_house import free_port, house_environment, settings_for
 from enclave.settings import Settings
-from tests.living import Lived
+from tests.living import Lived, living
 
 USAGE, REFUSED, DOWN = 2, 3, 4
 STAYS_HEADER = "nir;last_name;first_name;birth_date;sex;postcode;dept;cim10;ccam;hospital;admission;discharge;length_of_stay;cost;note"
@@ -306,14 +307,21 @@ def wait_for_another(lived: Lived, part: str, killed: int) -> None:
     raise AssertionError(f"the {part} was not started again")
 
 
-def test_after_kill_9_of_an_intake_nothing_half_brought_in_is_left(lived: Lived, tmp_path: Path) -> None:
-    inbox = lived.house.settings.state / "inbox" / PARTNER
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Lived]:
+    """Open a house of its own: what everybody else asks about must not become the fifty rows of this test."""
+    with living(tmp_path / "house") as house:
+        yield house
+
+
+def test_after_kill_9_of_an_intake_nothing_half_brought_in_is_left(own: Lived, tmp_path: Path) -> None:
+    inbox = own.house.settings.state / "inbox" / PARTNER
     source, policy_file = inbox / "again.csv", tmp_path / "policy.yaml"
     source.write_text(f"{STAYS_HEADER}\n" + f"{ROW}\n" * 400_000)
     policy_file.write_text(policy(HOSPITAL))
-    before = versions(lived)
+    before = versions(own)
     secret = tmp_path / "intake.txt"
-    secret.write_text(lived.passwords[INTAKE])
+    secret.write_text(own.passwords[INTAKE])
     bringing = subprocess.Popen(
         [
             sys.executable,
@@ -328,21 +336,21 @@ def test_after_kill_9_of_an_intake_nothing_half_brought_in_is_left(lived: Lived,
             "--password-file",
             str(secret),
         ],
-        env=lived.house.environment(),
+        env=own.house.environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    shelves = lived.house.settings.state / "shelves"
+    shelves = own.house.settings.state / "shelves"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not list(shelves.glob("*/*.partial")) and bringing.poll() is None:
         time.sleep(0.01)
     bringing.kill()
     bringing.wait(30)
     assert source.exists(), "the partner's file was lost"
-    assert versions(lived) == before
+    assert versions(own) == before
     source.write_text(f"{STAYS_HEADER}\n" + f"{ROW}\n" * 50)
-    done = lived.command("dataset", "ingest", str(policy_file), str(source), "--json", person=INTAKE)
+    done = own.command("dataset", "ingest", str(policy_file), str(source), "--json", person=INTAKE)
     assert done.returncode == 0, done.stderr
-    assert versions(lived) == before + 1
+    assert versions(own) == before + 1
     assert not list(shelves.glob("*/*.partial"))
-    assert verify(lived.house.settings.state / "trail").intents_without_outcome == 0
+    assert verify(own.house.settings.state / "trail").intents_without_outcome == 0
