@@ -18,7 +18,6 @@ from enclave.journeys.caps import NewCap
 from enclave.journeys.intake import IntakeTools
 from enclave.journeys.keys import KeyTools
 from enclave.journeys.question import Desk
-from enclave.key_login import key_login, key_server
 from enclave.local_http import LocalService
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
@@ -30,8 +29,6 @@ from enclave.settings import Settings
 from vault.envelope import seal, unseal
 from vault.keyring import create_keyring, open_keyring
 from vault.keys import KeyService, Rights
-from vault.openbao import Connection
-from vault.transit import TransitKeys
 from vault.warm import WarmColumns
 
 if TYPE_CHECKING:
@@ -71,6 +68,11 @@ def open_keys(settings: Settings, rights: Rights) -> KeyService:
     another machine is asked at the first use of a key.
     """
     if settings.keys.service == "openbao":
+        # its client takes a sixth of a second to load: not at the expense of a house without one
+        from enclave.key_login import key_login, key_server
+        from vault.openbao import Connection
+        from vault.transit import TransitKeys
+
         server = key_server(settings.keys)
         login = key_login(settings.keys, server, rights.name.lower())
         return TransitKeys(Connection(server, login), rights, settings.keys.mount)

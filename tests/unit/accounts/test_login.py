@@ -95,6 +95,12 @@ def test_an_unknown_person_costs_the_same_work_as_a_known_one(door: Door, monkey
     assert verified[0] == verified[1]
 
 
+def test_a_try_for_nobody_costs_what_a_try_for_somebody_costs():
+    costs = f"m={password.MEMORY_KIB},t={password.ITERATIONS},p={password.LANES}"
+    assert f"${costs}$" in password._NOBODY
+    assert password.hashed(b"x" * 16).split("$")[:4] == password._NOBODY.split("$")[:4]
+
+
 def test_nobodys_password_opens_nothing(door: Door):
     assert not password.matches(b"nobody", None)
 
