@@ -88,7 +88,7 @@ def write_stream(
     check_receipt(receipt, WRITE_ACTS, f"dataset:{plan.dataset}")
     check_dataset_id(plan.dataset)
     _check_plan(plan)
-    with _new_folder(version_folder(root, plan.dataset, plan.version)) as folder:
+    with new_version_folder(version_folder(root, plan.dataset, plan.version)) as folder:
         writer = _Writer(folder, plan, Spill(folder / SPILL), domain_words(plan.domains))
         for batch in batches:
             writer.add(batch)
@@ -294,7 +294,7 @@ def _counter(progress: Progress | None, whole: int) -> Callable[[], None]:
 
 
 @contextmanager
-def _new_folder(final: Path) -> Iterator[Path]:
+def new_version_folder(final: Path) -> Iterator[Path]:
     """Give a folder to fill; rename it into place when the block ends well, remove it when it does not."""
     if final.exists():
         raise VaultRefused(
