@@ -9,13 +9,14 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from enclave.errors import EnclaveError, Refused
+from enclave import messages
+from enclave.errors import EnclaveError, Refused, Told
 from enclave.settings import Settings
 from enclave.supervisor import prepare_run_folder, running_pid
 
@@ -39,16 +40,33 @@ class Light(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the doctor: what was looked at, how it stands, what to do."""
+    """One line of the doctor: what was looked at, how it stands, what to do.
+
+    The English stands here, where its author sees it; the French is looked up by `code`, as a refusal's is.
+    """
 
     check: str
     light: Light
+    code: str
     says: str
     to_do: str = ""
+    params: Mapping[str, str | int] = field(default_factory=dict)
 
 
-def _green(check: str, says: str) -> Finding:
-    return Finding(check, Light.GREEN, says)
+def _green(check: str, code: str, says: str, **params: str | int) -> Finding:
+    return Finding(check, Light.GREEN, code, says, params=params)
+
+
+def _amber(check: str, code: str, says: str, to_do: str, **params: str | int) -> Finding:
+    return Finding(check, Light.AMBER, code, says, to_do, params)
+
+
+def _red(check: str, code: str, says: str, to_do: str, **params: str | int) -> Finding:
+    return Finding(check, Light.RED, code, says, to_do, params)
+
+
+def _refusal(check: str, error: Told) -> Finding:
+    return Finding(check, Light.RED, error.code, error.message, error.to_do, error.params)
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
@@ -74,6 +92,16 @@ def examine(settings: Settings) -> Iterator[Finding]:
         yield check(settings)
 
 
+def spoken(finding: Finding, language: messages.Language) -> tuple[str, str, str]:
+    """Give what was looked at, what was found and what to do; a refusal that was met is told as everywhere."""
+    if language == "en":
+        return finding.check, finding.says, finding.to_do
+    french = messages.catalogue(language)
+    entry = french["doctor"]["found"].get(finding.code) or french["errors"].get(finding.code)
+    says, to_do = messages.filled(entry, finding.params, language) if entry else (finding.says, finding.to_do)
+    return french["doctor"]["check"][finding.check], says, to_do
+
+
 def refuse_on_red(findings: list[Finding]) -> None:
     """Keep the house shut while a check is red; raises `Refused` naming the first."""
     red = [finding for finding in findings if finding.light is Light.RED]
@@ -83,6 +111,7 @@ def refuse_on_red(findings: list[Finding]) -> None:
             "doctor_red",
             f"{len(red)} check(s) are red; the first: {first.check}: {first.says}",
             first.to_do or "Run `enclave doctor`.",
+            n=len(red),
             check=first.check,
         )
 
@@ -90,17 +119,23 @@ def refuse_on_red(findings: list[Finding]) -> None:
 def _python(_: Settings) -> Finding:
     version = platform.python_version()
     if sys.version_info < PYTHON_MIN:
-        return Finding("python", Light.RED, f"Python {version}", "Install Python 3.11 or newer.")
-    return _green("python", f"Python {version}")
+        return _red(
+            "python", "python_old", f"Python {version}", "Install Python 3.11 or newer.", version=version
+        )
+    return _green("python", "python_found", f"Python {version}", version=version)
 
 
 def _machine(_: Settings) -> Finding:
     machine = platform.machine()
     if machine not in MACHINES:
-        return Finding(
-            "machine", Light.RED, f"no system-call filter for {machine}", "Use an x86_64 or aarch64 machine."
+        return _red(
+            "machine",
+            "machine_unknown",
+            f"no system-call filter for {machine}",
+            "Use an x86_64 or aarch64 machine.",
+            machine=machine,
         )
-    return _green("machine", machine)
+    return _green("machine", "machine_known", machine, machine=machine)
 
 
 def _succeeds(*command: str) -> bool:
@@ -140,75 +175,89 @@ _ROOM_MORE: Final = (
 
 def _sandbox(_: Settings) -> Finding:
     if not Path(BWRAP).exists():
-        return Finding("sandbox", Light.RED, "bubblewrap is not installed", "sudo apt-get install bubblewrap")
+        return _red(
+            "sandbox", "no_bubblewrap", "bubblewrap is not installed", "sudo apt-get install bubblewrap"
+        )
     if not _succeeds(BWRAP, *_ROOM, *_ROOM_MORE, "/usr/bin/true"):
-        return Finding(
+        return _red(
             "sandbox",
-            Light.RED,
+            "no_namespaces",
             "this user may not make namespaces: no notebook can be closed in",
             "Allow unprivileged user namespaces (kernel.unprivileged_userns_clone=1, or a bwrap AppArmor profile).",
         )
-    return _green("sandbox", "bubblewrap with user, process and network namespaces")
+    return _green("sandbox", "sandbox_made", "bubblewrap with user, process and network namespaces")
 
 
 def _nested_sandbox(_: Settings) -> Finding:
     inner = (BWRAP, *_ROOM, "--disable-userns", *_ROOM_MORE, "/usr/bin/true")
     if not _succeeds(BWRAP, *_ROOM, *_ROOM_MORE, *inner):
-        return Finding(
+        return _red(
             "kernel sandbox",
-            Light.RED,
+            "no_inner_sandbox",
             "a sandbox cannot be made inside a sandbox",
             "Raise user.max_user_namespaces, or use a kernel that allows nested user namespaces.",
         )
-    return _green("kernel sandbox", "a second sandbox inside the first")
+    return _green("kernel sandbox", "inner_sandbox_made", "a second sandbox inside the first")
 
 
 def _run_folder(settings: Settings) -> Finding:
     try:
         prepare_run_folder(settings.run)
     except EnclaveError as error:
-        return Finding("run folder", Light.RED, error.message, error.to_do)
+        return _refusal("run folder", error)
     except OSError:
-        return Finding(
-            "run folder", Light.RED, f"{settings.run} cannot be made", "Choose another with ENCLAVE_RUN."
+        return _red(
+            "run folder",
+            "run_folder_not_made",
+            f"{settings.run} cannot be made",
+            "Choose another with ENCLAVE_RUN.",
+            folder=str(settings.run),
         )
-    return _green("run folder", str(settings.run))
+    return _green("run folder", "folder_private", str(settings.run), folder=str(settings.run))
 
 
 def _state_folder(settings: Settings) -> Finding:
+    folder = str(settings.state)
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = settings.state.stat()
     except OSError:
-        return Finding(
+        return _red(
             "state folder",
-            Light.RED,
-            f"{settings.state} cannot be made",
+            "state_folder_not_made",
+            f"{folder} cannot be made",
             "Choose another with ENCLAVE_STATE.",
+            folder=folder,
         )
     if found.st_uid != os.getuid() or found.st_mode & 0o077:
-        return Finding(
-            "state folder", Light.RED, f"{settings.state} is not private", f"chmod 700 {settings.state}"
+        return _red(
+            "state folder",
+            "state_folder_open",
+            f"{folder} is not private",
+            f"chmod 700 {folder}",
+            folder=folder,
         )
-    return _green("state folder", str(settings.state))
+    return _green("state folder", "folder_private", folder, folder=folder)
 
 
 def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(_existing(settings.state)).free
-    says = f"{free / (1 << 30):.1f} GiB free"
+    room = f"{free / (1 << 30):.1f}"
+    says = f"{room} GiB free"
     if free < DISK_RED_BYTES:
-        return Finding("disk", Light.RED, says, "Make room: with a full disk the trail refuses every act.")
+        to_do = "Make room: with a full disk the trail refuses every act."
+        return _red("disk", "disk_full", says, to_do, room=room)
     if free < DISK_AMBER_BYTES:
-        return Finding("disk", Light.AMBER, says, "Make room soon.")
-    return _green("disk", says)
+        return _amber("disk", "disk_filling", says, "Make room soon.", room=room)
+    return _green("disk", "disk_room", says, room=room)
 
 
 def _volume(settings: Settings) -> Finding:
     if _on_encrypted_volume(_existing(settings.state)):
-        return _green("volume", "on an encrypted volume")
-    return Finding(
+        return _green("volume", "volume_encrypted", "on an encrypted volume")
+    return _amber(
         "volume",
-        Light.AMBER,
+        "volume_plain",
         "the state folder is not on an encrypted volume: swap and temporary memory could be read from a stolen disk",
         "Put it on LUKS; data, answers and releases are encrypted in any case.",
     )
@@ -241,19 +290,26 @@ def _key_service(settings: Settings) -> Finding:
     missing = missing_logins(settings.keys)
     if missing:
         names = ", ".join(missing)
-        return Finding("key service", Light.RED, f"no credentials for {names}", "See docs/keys.md.")
+        return _red(
+            "key service",
+            "no_credentials",
+            f"no credentials for {names}",
+            "See docs/keys.md.",
+            names=names,
+        )
     try:
         check_open(key_server(settings.keys))
     except VaultError as error:
-        return Finding("key service", Light.RED, error.message, error.to_do)
-    return _green("key service", f"{settings.keys.address} is unsealed")
+        return _refusal("key service", error)
+    address = settings.keys.address
+    return _green("key service", "key_service_open", f"{address} is unsealed", address=address)
 
 
 def _keyring(settings: Settings) -> Finding:
     if settings.keys.service == "openbao":
         return _key_service(settings)
     if not (settings.state / "keys" / "keyring.json").exists():
-        return _green("keyring", "none yet: `enclave up` makes one")
+        return _green("keyring", "keyring_to_make", "none yet: `enclave up` makes one")
     from enclave.wiring import open_keys
     from vault.errors import VaultError
     from vault.keys import Rights
@@ -261,31 +317,32 @@ def _keyring(settings: Settings) -> Finding:
     try:
         open_keys(settings, Rights.PUBLISHER)
     except (VaultError, EnclaveError) as error:
-        return Finding("keyring", Light.RED, error.message, error.to_do)
-    return _green("keyring", "opens")
+        return _refusal("keyring", error)
+    return _green("keyring", "keyring_opens", "opens")
 
 
 def _passphrase(settings: Settings) -> Finding:
     beside = settings.passphrase_file.parent == settings.state / "keys"
     if beside:
-        return Finding(
+        return _amber(
             "passphrase",
-            Light.AMBER,
+            "passphrase_beside",
             "the passphrase lies beside the keyring: whoever takes the disk takes both",
             "Name a file elsewhere in ENCLAVE_KEYS__PASSPHRASE_FILE (a systemd credential, another volume).",
         )
-    return _green("passphrase", "kept apart from the keyring")
+    return _green("passphrase", "passphrase_apart", "kept apart from the keyring")
 
 
 def _witness(settings: Settings) -> Finding:
     if not settings.trail.witnesses:
-        return Finding(
+        return _amber(
             "witness",
-            Light.AMBER,
+            "no_witness",
             "nobody outside confirms the trail: whoever holds its key could rewrite it unseen",
             "Ask a partner to run `python -m audit witness`, and name it in `trail.witnesses`.",
         )
-    return _green("witness", f"{len(settings.trail.witnesses)} outside")
+    count = len(settings.trail.witnesses)
+    return _green("witness", "witnesses", f"{count} outside", count=count)
 
 
 def _notebook(settings: Settings) -> Finding:
@@ -295,36 +352,41 @@ def _notebook(settings: Settings) -> Finding:
     found = list(settings.notebook.venv.absolute().glob("lib/python3*/site-packages/jupyterhub-*.dist-info"))
     theirs = found[0].name.removeprefix("jupyterhub-").removesuffix(".dist-info") if found else "none"
     if theirs != ours:
-        return Finding(
+        return _red(
             "notebook environment",
-            Light.RED,
+            "notebook_environment_other",
             f"jupyterhub there: {theirs}, here: {ours}",
             "Make it again from locks/notebook.txt (scripts/demo does).",
+            theirs=theirs,
+            ours=ours,
         )
-    return _green("notebook environment", f"jupyterhub {theirs}")
+    return _green("notebook environment", "notebook_environment_same", f"jupyterhub {theirs}", theirs=theirs)
 
 
 def _port(settings: Settings) -> Finding:
     host, port = settings.host_port
+    bind = settings.bind
     if running_pid(settings) is not None:
-        return _green("address", f"{settings.bind}: the enclave runs")
+        return _green("address", "address_ours", f"{bind}: the enclave runs", bind=bind)
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError:
-        return Finding("address", Light.RED, f"{settings.bind} is taken", "Choose another with ENCLAVE_BIND.")
-    return _green("address", f"{settings.bind} is free")
+        return _red(
+            "address", "address_taken", f"{bind} is taken", "Choose another with ENCLAVE_BIND.", bind=bind
+        )
+    return _green("address", "address_free", f"{bind} is free", bind=bind)
 
 
 def _user(_: Settings) -> Finding:
     if os.getuid() == 0:
-        return Finding(
-            "user", Light.RED, "running as root", "Run it as an ordinary user: the sandboxes count on it."
+        return _red(
+            "user", "user_root", "running as root", "Run it as an ordinary user: the sandboxes count on it."
         )
-    return Finding(
+    return _amber(
         "user",
-        Light.AMBER,
+        "user_one",
         "all processes run as one user: between them the boundary that holds is the sandbox",
         "On a server give each process its own user.",
     )
@@ -332,10 +394,10 @@ def _user(_: Settings) -> Finding:
 
 def _minisign(_: Settings) -> Finding:
     if shutil.which("minisign") is None:
-        return Finding(
+        return _amber(
             "minisign",
-            Light.AMBER,
+            "no_minisign",
             "not installed: packages can be made, not checked here",
             "sudo apt-get install minisign",
         )
-    return _green("minisign", "packages can be checked here")
+    return _green("minisign", "minisign_here", "packages can be checked here")

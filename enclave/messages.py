@@ -6,7 +6,7 @@ a translator types plain spaces.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -63,9 +63,15 @@ def error(told: Told, language: Language) -> dict[str, str]:
     entry = catalogue(language)["errors"].get(told.code)
     if entry is None:
         return {"code": told.code, "message": told.message, "to_do": told.to_do}
-    params = _written(told.params, language)
-    message, to_do = (str(part).format_map(params) for part in entry)
+    message, to_do = filled(entry, told.params, language)
     return {"code": told.code, "message": message, "to_do": to_do}
+
+
+def filled(entry: Sequence[str], params: Params, language: Language) -> tuple[str, str]:
+    """Fill a sentence and its remedy."""
+    written = _written(params, language)
+    sentence, to_do = (part.format_map(written) for part in entry)
+    return sentence, to_do
 
 
 def sentence(key: str, language: Language, **params: object) -> str:

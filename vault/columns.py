@@ -55,7 +55,7 @@ def _stored(name: str, column: pa.ChunkedArray, words: pa.Array | None) -> pa.Ch
         return text
     codes = pc.index_in(text, value_set=words.cast(TEXT))
     if codes.null_count != text.null_count:
-        raise VaultUsage("value_outside_domain", f"{name} holds a value outside its domain.", column=name)
+        raise VaultUsage("code_outside_domain", f"{name} holds a value outside its domain.", column=name)
     chunks = [pa.DictionaryArray.from_arrays(chunk, words) for chunk in codes.chunks]
     return pa.chunked_array(chunks, type=CODES)
 

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from enclave.commands.console import Json, show
+from enclave.commands.console import Json, language, show
 from enclave.commands.dataset_commands import one_intake
-from enclave.doctor import Finding, Light, examine, refuse_on_red
+from enclave.doctor import Finding, Light, examine, refuse_on_red, spoken
 from enclave.errors import EnclaveError, Refused
 from enclave.recording import Actor, EventObject
 from enclave.settings import Settings, read_settings
@@ -121,7 +121,8 @@ def doctor(*, as_json: Json = False) -> None:
 
 
 def _line(finding: Finding) -> str:
-    line = f"{MARKS[finding.light]} {finding.check:<22} {finding.says}"
-    if finding.to_do and finding.light is not Light.GREEN:
-        line += f"\n  {'':<22} [dim]→ {finding.to_do}[/]"
+    check, says, to_do = spoken(finding, language())
+    line = f"{MARKS[finding.light]} {check:<22} {says}"
+    if to_do and finding.light is not Light.GREEN:
+        line += f"\n  {'':<22} [dim]→ {to_do}[/]"
     return line

@@ -94,7 +94,11 @@ def _content(file: Path) -> bytes:
     try:
         if file.stat().st_size > FILE_BYTES_MAX:
             raise BadInput(
-                "file_too_large", f"{file.name} is larger than 16 MB.", "Send less.", file=file.name
+                "file_too_large",
+                f"{file.name} is larger than 16 MB.",
+                "Send less.",
+                file=file.name,
+                most=FILE_BYTES_MAX,
             )
         return file.read_bytes()
     except OSError:

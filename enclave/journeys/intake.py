@@ -227,6 +227,7 @@ class _Stream:
                 "Check that file and policy belong together; nothing was brought in.",
                 aside=self.aside,
                 rows=read,
+                reasons=reasons,
             )
 
 

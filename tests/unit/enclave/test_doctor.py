@@ -1,12 +1,14 @@
 """The doctor says in one line what is wrong and what to do, and red keeps the house shut."""
 
+import ast
 import socket
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
-from enclave import doctor
-from enclave.doctor import Finding, Light, examine, refuse_on_red
+from enclave import doctor, messages
+from enclave.doctor import Finding, Light, examine, refuse_on_red, spoken
 from enclave.errors import Refused
 from enclave.settings import Settings
 
@@ -73,9 +75,36 @@ def test_a_disk_almost_full_is_red(settings: Settings, monkeypatch: pytest.Monke
 
 def test_one_red_check_keeps_the_house_shut_and_amber_does_not() -> None:
     amber, red = (
-        Finding("volume", Light.AMBER, "plain", "LUKS"),
-        Finding("sandbox", Light.RED, "none", "install"),
+        Finding("volume", Light.AMBER, "volume_plain", "plain", "LUKS"),
+        Finding("sandbox", Light.RED, "no_bubblewrap", "none", "install"),
     )
     refuse_on_red([amber])
     with pytest.raises(Refused, match="sandbox"):
         refuse_on_red([amber, red])
+
+
+def test_every_finding_is_told_in_french_with_what_it_gives() -> None:
+    """Read from the source, so that findings this machine cannot make are looked at too."""
+    french = messages.catalogue("fr")["doctor"]
+    seen = set()
+    for node in ast.walk(ast.parse(Path(doctor.__file__).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"_green", "_amber", "_red"}:
+            check, code = (arg.value for arg in node.args[:2] if isinstance(arg, ast.Constant))
+            asked = {
+                name for part in french["found"][code] for _, name, _, _ in Formatter().parse(part) if name
+            }
+            assert asked <= {word.arg for word in node.keywords}, code
+            assert check in french["check"]
+            seen.add(code)
+    assert seen == set(french["found"])
+
+
+def test_a_refusal_the_doctor_meets_is_told_in_french_too(settings: Settings) -> None:
+    settings.run.mkdir(mode=0o755)
+    settings.run.chmod(0o755)
+    finding = found(settings, "run folder")
+    settings.run.rmdir()
+    check, says, to_do = spoken(finding, "fr")
+    assert (check, str(settings.run) in says) == ("dossier des sockets", True)
+    assert "ENCLAVE_RUN" in to_do
+    assert spoken(finding, "en") == ("run folder", finding.says, finding.to_do)

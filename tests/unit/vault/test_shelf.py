@@ -215,7 +215,7 @@ def unit_table(units: pa.Array) -> pa.Table:
         ({"table": unit_table(pa.array([None], pa.uint64()))}, "unit_column_malformed"),
         ({"table": pa.table([pa.array([1], pa.uint64())] * 2, ["_unit", "_unit"])}, "column_twice"),
         ({"domains": {"diagnosis": ["a", "a"]}}, "domain_value_twice"),
-        ({"domains": {"diagnosis": ["zz"]}}, "value_outside_domain"),
+        ({"domains": {"diagnosis": ["zz"]}}, "code_outside_domain"),
     ],
 )
 def test_what_cannot_be_stored_is_refused_and_nothing_is_left(
