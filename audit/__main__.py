@@ -14,6 +14,7 @@ from audit.checkpoint import COSIGNATURE, create_key, load_signer, read_vkey
 from audit.confirm import Confirmation, read_partner
 from audit.confirm import confirm as confirm_trail
 from audit.confirmations import Trusted
+from audit.details_store import open_details_key
 from audit.errors import EXIT_CODE, AuditError, BadInput
 from audit.export import export as export_trail
 from audit.projection import NAMES, project
@@ -47,14 +48,15 @@ def serve(
     key_file: KeyOption,
     passphrase_file: PassphraseOption,
 ) -> None:
-    """Run the recorder; the key is made on the first start."""
+    """Run the recorder; its key, and `details.key` beside it, are made on the first start."""
     from audit import recorder
 
     with _telling():
         passphrase = _passphrase(passphrase_file)
         if not key_file.exists():
             create_key(key_file, passphrase)
-        recorder.serve(directory, load_signer(key_file, passphrase, origin), socket)
+        details_key = open_details_key(directory, key_file, passphrase)
+        recorder.serve(directory, load_signer(key_file, passphrase, origin), socket, details_key=details_key)
 
 
 @app.command(

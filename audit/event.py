@@ -17,7 +17,7 @@ from audit.errors import BadInput, TooLarge
 SCHEMA_VERSION: Final = 1
 MAX_EVENT_BYTES: Final = 16_000  # as submitted; what the sequencer adds stays below the leaf's limit
 MAX_LEAF_BYTES: Final = 16_384
-STAMP_FIELDS: Final = ("seq", "ts", "log")
+STAMP_FIELDS: Final = ("seq", "ts", "log", "sealed")
 INTERRUPTED: Final = "interrupted"  # reason of an outcome a restarted process writes for its own open intents
 
 EventType = Literal[
@@ -69,6 +69,9 @@ EventType = Literal[
     "audit.export",
     "audit.heartbeat",
     "audit.review",
+    "audit.detail",
+    "audit.erase",
+    "audit.prune",
     "system.start",
     "system.stop",
 ]
@@ -257,9 +260,13 @@ _FIELD_NAMES: Final[frozenset[str]] = frozenset(
 )
 
 
-def stamp(event: Event, *, seq: int, ts: str, log: str) -> bytes:
-    """Give the leaf's bytes: the event with its place, the sequencer's clock and the log's origin."""
-    return canonical({**event.as_mapping(), "seq": seq, "ts": ts, "log": log})
+def stamp(event: Event, *, seq: int, ts: str, log: str, sealed: str | None = None) -> bytes:
+    """Give the leaf's bytes: the event with its place, the sequencer's clock and the log's origin.
+
+    `sealed` is the commitment to a detail that is kept apart, 64 hexadecimal digits (`audit.details`).
+    """
+    apart = {} if sealed is None else {"sealed": {"sha256": sealed}}
+    return canonical({**event.as_mapping(), "seq": seq, "ts": ts, "log": log, **apart})
 
 
 def as_submitted(leaf: bytes) -> bytes:

@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from audit.checkpoint import Checkpoint, Signer, open_checkpoint
+from audit.details import Detail
+from audit.details_store import DATABASE as DETAILS
+from audit.details_store import Details
 from audit.errors import AuditError, Conflict, LogDamaged, LogUnavailable, NotFound, ProofWrong
 from audit.event import Event, as_submitted, canonical, stamp, utc_now
 from audit.proof import prove
@@ -48,13 +51,23 @@ class Accepted:
 class _Waiting:
     event: Event
     answer: "Future[Accepted]"
+    detail: Detail | None = None
 
 
 class Log:
     """An open trail; the only writer of its folder."""
 
-    def __init__(self, directory: Path, signer: Signer, *, clock: Callable[[], str] = utc_now) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        signer: Signer,
+        *,
+        details_key: bytes | None = None,
+        clock: Callable[[], str] = utc_now,
+    ) -> None:
         """Open or create the trail in a folder and bring its files up to date.
+
+        `details_key` opens the side database of sealed details; without it an event with a detail is refused.
 
         Raises LogUnavailable when another process owns the folder or it cannot be written, and LogDamaged
         when database, files and signatures do not agree.
@@ -62,6 +75,8 @@ class Log:
         self.directory = directory
         self._signer = signer
         self._clock = clock
+        self._details_key = details_key
+        self.details: Details | None = None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._broken: AuditError | None = None
         self._closed = False
@@ -101,6 +116,8 @@ class Log:
         self._check_newest(size)
         self._shown_size, self._shown_note = NOT_SHOWN, ""
         self._publish()
+        if self._details_key is not None:
+            self.details = Details(self.directory / DETAILS, self._details_key, size)
 
     def _edge_at(self, size: int) -> Edge:
         """Build the unfinished tiles at a size from the database; only the last bundle's bytes are kept."""
@@ -143,20 +160,34 @@ class Log:
         if self._closed:
             raise LogUnavailable("log_closed", "the recorder is stopping; nothing was recorded", "start it")
 
-    def submit(self, event: Event) -> "Future[Accepted]":
-        """Hand an event to the sequencer; the future is answered after the fsync, or carries the refusal."""
+    def submit(self, event: Event, detail: Detail | None = None) -> "Future[Accepted]":
+        """Hand an event to the sequencer; the future is answered after the fsync, or carries the refusal.
+
+        A detail is durable in the side database before the event is in the log.
+        """
         answer: Future[Accepted] = Future()
         try:
             with self._door:
                 self.check()
-                self._queue.put(_Waiting(event, answer))
+                if detail is not None:
+                    self._the_details()
+                self._queue.put(_Waiting(event, answer, detail))
         except AuditError as error:
             answer.set_exception(error)
         return answer
 
-    def record(self, event: Event, timeout: float | None = None) -> Accepted:
+    def record(self, event: Event, timeout: float | None = None, *, detail: Detail | None = None) -> Accepted:
         """Submit and wait (seconds)."""
-        return self.submit(event).result(timeout)
+        return self.submit(event, detail).result(timeout)
+
+    def _the_details(self) -> Details:
+        if self.details is None:
+            raise LogUnavailable(
+                "no_details",
+                "this recorder keeps no details; nothing was recorded",
+                "start it with their key",
+            )
+        return self.details
 
     def close(self) -> None:
         """Finish what waits, then let the folder go."""
@@ -167,6 +198,8 @@ class Log:
             self._queue.put(None)
         self._thread.join()
         self.store.close()
+        if self.details is not None:
+            self.details.close()
         os.close(self._lock)
 
     # The sequencer's thread
@@ -195,7 +228,7 @@ class Log:
             self._refuse_if_broken()
             self._refuse_if_gone()
             self._publish()
-            answers = self._append([each.event for each in waiting])
+            answers = self._append(waiting)
         except Exception as error:  # noqa: BLE001  (a thread that dies would leave callers waiting)
             refusal = self._refusal(error)
             for each in waiting:
@@ -225,29 +258,51 @@ class Log:
         self._broken = _unknown_state()
         return self._broken
 
-    def _append(self, events: Sequence[Event]) -> list[Accepted | AuditError]:
+    def _append(self, waiting: Sequence[_Waiting]) -> list[Accepted | AuditError]:
         """Make a batch durable and give an answer to each event, in order."""
-        held = self.store.find({event.id for event in events})
-        rows: list[Row] = []
-        fresh: dict[str, Held] = {}
-        answers: list[Accepted | AuditError] = []
-        for event in events:
-            known = held.get(event.id) or fresh.get(event.id)
-            if known is None:
-                row = self._row(event, self._frontier.size + len(rows))
-                rows.append(row)
-                fresh[event.id] = Held(row.seq, row.leaf, row.leaf_sha256)
-                answers.append(Accepted(row.seq, row.id, row.leaf_sha256))
-            else:
-                answers.append(_again(event, known))
+        held = self.store.find({each.event.id for each in waiting})
+        new = {each.event.id: each for each in reversed(waiting) if each.event.id not in held}
+        firsts = [each for each in waiting if new.get(each.event.id) is each]
+        sealed = self._seal(firsts)
+        size = self._frontier.size
+        rows = [self._row(each.event, seq, sealed.get(seq)) for seq, each in enumerate(firsts, size)]
+        held |= {row.id: Held(row.seq, row.leaf, row.leaf_sha256) for row in rows}
+        answers = [
+            Accepted(held[each.event.id].seq, each.event.id, held[each.event.id].leaf_sha256)
+            if new.get(each.event.id) is each
+            else self._again(each, held[each.event.id])
+            for each in waiting
+        ]
         if rows:
             self._commit(rows)
         return answers
 
-    def _row(self, event: Event, seq: int) -> Row:
+    def _seal(self, firsts: Sequence[_Waiting]) -> dict[int, str]:
+        """Make the details of a batch durable; gives the commitment for each index that has one."""
+        size = self._frontier.size
+        given = [
+            (seq, each.event.id, each.detail)
+            for seq, each in enumerate(firsts, size)
+            if each.detail is not None
+        ]
+        return self._the_details().keep(size, given) if given else {}
+
+    def _again(self, each: _Waiting, known: Held) -> Accepted | AuditError:
+        """Answer an id that is held: the same answer to the same bytes, a conflict otherwise."""
+        same = as_submitted(known.leaf) == canonical(each.event.as_mapping())
+        if same and (self.details is None or self.details.is_of(known.leaf, known.seq, each.detail)):
+            return Accepted(known.seq, each.event.id, known.leaf_sha256)
+        return Conflict(
+            "event_id_taken",
+            "another event has this id; this one was not recorded",
+            "give each event a fresh UUIDv7",
+            index=known.seq,
+        )
+
+    def _row(self, event: Event, seq: int, sealed: str | None) -> Row:
         ts = self._clock()
         mapping = event.as_mapping()
-        leaf = stamp(event, seq=seq, ts=ts, log=self._signer.name)
+        leaf = stamp(event, seq=seq, ts=ts, log=self._signer.name, sealed=sealed)
         return Row(seq, event.id, leaf, leaf_hash(leaf), ts, mapping, tuple(event.objects()))
 
     def _commit(self, rows: Sequence[Row]) -> None:
@@ -303,18 +358,6 @@ def _settle(waiting: "Future[Accepted]", answer: Accepted | AuditError) -> None:
         waiting.set_exception(answer)
     else:
         waiting.set_result(answer)
-
-
-def _again(event: Event, known: Held) -> Accepted | AuditError:
-    """Answer an id that is held: the same answer to the same bytes, a conflict otherwise."""
-    if as_submitted(known.leaf) == canonical(event.as_mapping()):
-        return Accepted(known.seq, event.id, known.leaf_sha256)
-    return Conflict(
-        "event_id_taken",
-        "another event has this id; this one was not recorded",
-        "give each event a fresh UUIDv7",
-        index=known.seq,
-    )
 
 
 def _unknown_state() -> LogUnavailable:

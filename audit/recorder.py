@@ -24,8 +24,9 @@ from starlette.routing import Route
 
 from audit import __version__
 from audit.checkpoint import Signer
+from audit.details import MAX_DETAIL_BYTES, parse_submitted
 from audit.errors import AuditError, BadInput, LogUnavailable, NotFound, TooLarge
-from audit.event import MAX_EVENT_BYTES, Event, new_id, parse, utc_now
+from audit.event import MAX_EVENT_BYTES, Event, new_id, utc_now
 from audit.log import Log
 from audit.store import COUNTED, EQUAL, MAX_ROWS, Search, Trouble
 
@@ -54,8 +55,8 @@ def create_app(log: Log) -> Starlette:
 
 
 async def _record(request: Request) -> Response:
-    event = parse(await _body(request))
-    waiting = asyncio.wrap_future(_log(request).submit(event))
+    event, detail = parse_submitted(await _body(request))
+    waiting = asyncio.wrap_future(_log(request).submit(event, detail))
     try:
         accepted = await asyncio.wait_for(waiting, ANSWER_SECONDS)
     except TimeoutError:
@@ -71,11 +72,11 @@ async def _record(request: Request) -> Response:
 
 
 async def _body(request: Request) -> bytes:
-    """Read the body, and no more of it than an event may have."""
+    """Read the body, and no more of it than an event and a detail beside it may have."""
     held = b""
     async for part in request.stream():
         held += part
-        if len(held) > MAX_EVENT_BYTES:
+        if len(held) > MAX_EVENT_BYTES + MAX_DETAIL_BYTES:
             raise TooLarge(
                 "event_too_large",
                 f"the event has more than {MAX_EVENT_BYTES} bytes; nothing was recorded",
@@ -227,12 +228,22 @@ def _private_umask() -> Iterator[None]:
         os.umask(before)
 
 
-def serve(directory: Path, signer: Signer, path: Path, heartbeat_seconds: float = HEARTBEAT_SECONDS) -> None:
+def serve(
+    directory: Path,
+    signer: Signer,
+    path: Path,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    details_key: bytes | None = None,
+) -> None:
     """Run the recorder until it is told to stop (SIGTERM, SIGINT), between its own start and stop events.
 
     Raises LogUnavailable or LogDamaged when the trail or the socket cannot be opened.
     """
-    with _private_umask(), closing(Log(directory, signer)) as log, closing(bind(path)) as listener:
+    with (
+        _private_umask(),
+        closing(Log(directory, signer, details_key=details_key)) as log,
+        closing(bind(path)) as listener,
+    ):
         log.record(own_event("audit.start"))
         config = uvicorn.Config(
             create_app(log), log_level="warning", access_log=False, lifespan="off", server_header=False
