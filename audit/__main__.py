@@ -11,6 +11,7 @@ import orjson
 import typer
 
 from audit.checkpoint import COSIGNATURE, create_key, load_signer, read_vkey
+from audit.completeness import Anomaly
 from audit.confirm import Confirmation, read_partner
 from audit.confirm import confirm as confirm_trail
 from audit.confirmations import Trusted
@@ -19,7 +20,8 @@ from audit.errors import EXIT_CODE, AuditError, BadInput
 from audit.export import export as export_trail
 from audit.projection import NAMES, project
 from audit.proof import check_proof
-from audit.report import Report
+from audit.report import SHOWN, Report
+from audit.statement import read_statement
 from audit.timestamp import read_roots
 from audit.verify import verify as verify_trail
 
@@ -98,6 +100,9 @@ def verify(
     stamp_root: Annotated[
         Path | None, typer.Option(help="PEM certificates that the time stamps must lead to.")
     ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="What the house says its books hold (`enclave audit reconcile`).")
+    ] = None,
     *,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,7 +110,8 @@ def verify(
     with _telling():
         trusted = _trusted(witness_key or [], quorum, stamp_root)
         kept = None if since is None else _text(since)
-        report = verify_trail(directory, _key_text(vkey), kept, trusted)
+        books = None if against is None else read_statement(_text(against).encode())
+        report = verify_trail(directory, _key_text(vkey), kept, trusted, books)
     _print(report.as_json(), _report_text(report), as_json=as_json)
     raise typer.Exit(report.exit_code)
 
@@ -242,7 +248,7 @@ def _text(path: Path) -> str:
 
 def _report_text(report: Report) -> str:
     steps = [f"{step.number:2}. {step.name:<11} {step.verdict:<8} {step.words}" for step in report.steps]
-    anomalies = [f"    at {each.index}: {each.words}" for each in report.anomalies]
+    anomalies = [_anomaly_text(each) for each in report.anomalies[:SHOWN]]
     first = "" if report.first_broken_index is None else f"; first broken index {report.first_broken_index}"
     completeness = {True: "complete", False: "anomalies", None: "not judged"}[report.completeness]
     verdicts = [
@@ -250,6 +256,11 @@ def _report_text(report: Report) -> str:
         f"Completeness: {completeness}, {report.interrupted} interrupted",
     ]
     return "\n".join([*steps, *anomalies, *verdicts])
+
+
+def _anomaly_text(anomaly: Anomaly) -> str:
+    place = f"at {anomaly.index}: " if anomaly.index >= 0 else ""
+    return f"    {place}{anomaly.words} ({anomaly.code})"
 
 
 def _passphrase(path: Path) -> bytes:

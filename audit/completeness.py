@@ -5,7 +5,7 @@ together: an intent and its outcome, a package and the two votes before it.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from audit.event import INTERRUPTED
 VOTES_NEEDED: Final = 2
 SUBMIT: Final = "release.submit"
 REVIEW: Final = "release.review"
+SPAWN: Final = "session.spawn"
 PACKAGE: Final = "release.package"
 OF_RELEASES: Final = frozenset({SUBMIT, REVIEW, PACKAGE})
 APPROVE: Final = "approve"
@@ -29,11 +30,12 @@ Event = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Anomaly:
-    """Something that does not fit, at an index of the log."""
+    """Something that does not fit, at an index of the log (-1: it has none); `about` names it within its code."""
 
     index: int
     code: str
     words: str
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,21 @@ class Acts:
     orphans: list[Event] = field(default_factory=list)
     foreign: list[Event] = field(default_factory=list)
     releases: list[Act] = field(default_factory=list)
+    closed: Callable[[Event, Event], None] = lambda _intent, _outcome: None
+    _first: int | None = None
+    _spawned: set[str] = field(default_factory=set)
+    _strangers: dict[str, Event] = field(default_factory=dict)  # by the session nobody opened
     _open: dict[tuple[str, str], Event] = field(default_factory=dict)
     _more: dict[tuple[str, str], deque[Event]] = field(default_factory=dict)  # same act announced again
 
     def see(self, event: Event) -> None:
         """Take the next event."""
         phase = event["phase"]
+        if self._first is None:
+            self._first = event["seq"]
+        session = event["actor"].get("session")
+        if session is not None and session not in self._spawned:
+            self._in_session(session, event)
         if phase == "intent":
             key = (event["corr"], event["type"])
             if self._open.setdefault(key, event) is not event:
@@ -73,6 +84,13 @@ class Acts:
             self._close(event)
         elif event["type"] in OF_RELEASES:
             self.releases.append(_act(event, event))
+
+    def _in_session(self, session: str, event: Event) -> None:
+        """Learn of a session from its own announcement, or else count what comes from it as a stranger's."""
+        if event["type"] == SPAWN:
+            self._spawned.add(session)
+        else:
+            self._strangers.setdefault(session, event)
 
     def _close(self, outcome: Event) -> None:
         key = (outcome["corr"], outcome["type"])
@@ -86,6 +104,7 @@ class Acts:
             self._cut_short(intent, outcome)
         if key[1] in OF_RELEASES:
             self.releases.append(_act(intent, outcome))
+        self.closed(intent, outcome)
 
     def _reopen(self, key: tuple[str, str]) -> None:
         """Let the next announcement of the same act wait for its own outcome."""
@@ -125,6 +144,20 @@ class Acts:
             for each in self.foreign
         ]
         return sorted(found, key=lambda anomaly: anomaly.index)
+
+    def session_anomalies(self) -> list[Anomaly]:
+        """Give the notebook sessions that did something and whose beginning nobody recorded.
+
+        A trail whose first entries are gone cannot tell.
+        """
+        if self._first:
+            return []
+        return [
+            Anomaly(
+                each["seq"], "session_unknown", f"{each['type']} came from a session nobody opened", session
+            )
+            for session, each in self._strangers.items()
+        ]
 
     def release_anomalies(self) -> list[Anomaly]:
         """Give the packages that the release rule does not cover, those with an open outcome included."""

@@ -8,6 +8,7 @@ from audit.confirm import FOLDER
 from audit.confirmations import PATTERN
 from audit.errors import BadInput
 from audit.log import VKEY
+from audit.statement import Statement
 from audit.tiles import (
     CHECKPOINT,
     ENTRIES,
@@ -22,6 +23,7 @@ from audit.tiles import (
 )
 
 README: Final = "README.md"
+STATEMENT: Final = "statement.jsonl"
 TEXT: Final = """# Export of the trail {origin}
 
 {size} entries, root `{root}` (SHA-256, RFC 6962), signed by the key `{vkey}`.
@@ -29,6 +31,8 @@ TEXT: Final = """# Export of the trail {origin}
 This folder is a C2SP tiled transparency log: `checkpoint` is a signed note, `tile/` holds hash tiles and entry
 bundles, `vkey` is the verifier key. `confirmed/` holds checkpoints with the lines of witnesses (C2SP tlog-cosignature)
 and the time stamps over them (RFC 3161), where there are any. Take the key from somewhere you trust rather than from this folder.
+`{statement}`, where there is one, is what the house says its own books hold (ledger, releases, versions, notebooks): ids and
+hashes. It is unsigned: it accuses the house, and does not speak for it.
 
 ## Check it with the program that wrote it
 
@@ -40,6 +44,10 @@ time-stamping authority that you have from them:
 
     python -m audit verify NEWER-EXPORT --vkey '{vkey}' --since checkpoint
     python -m audit verify . --vkey '{vkey}' --witness-key WITNESS-KEY --stamp-root tsa-root.pem
+
+A ledger put back to an older state under an intact trail shows only when the two are compared:
+
+    python -m audit verify . --vkey '{vkey}' --against {statement}
 
 ## Check it with programs written by others
 
@@ -57,10 +65,10 @@ time-stamping authority that you have from them:
 """
 
 
-def export(directory: Path, out: Path) -> None:
+def export(directory: Path, out: Path, statement: Statement | None = None) -> None:
     """Copy what the checkpoint covers, whatever the recorder does meanwhile, and say how to check it.
 
-    Nothing is corrected: a damaged trail gives a damaged export. Raises BadInput when there is no trail or
+    `statement` is what the house says its books hold, to lie beside. Nothing is corrected: a damaged trail gives a damaged export. Raises BadInput when there is no trail or
     `out` is not empty, LogDamaged when a file is missing, ProofWrong when the checkpoint is not signed by the
     folder's key.
     """
@@ -82,8 +90,10 @@ def export(directory: Path, out: Path) -> None:
         vkey=vkey,
         first=_first(ENTRIES, checkpoint.size),
         leaf=_first(0, checkpoint.size),
+        statement=STATEMENT,
     )
-    write_files(out, {VKEY: f"{vkey}\n".encode(), README: text.encode(), CHECKPOINT: note.encode()})
+    files = {VKEY: f"{vkey}\n".encode(), README: text.encode(), CHECKPOINT: note.encode()}
+    write_files(out, files if statement is None else files | {STATEMENT: statement.to_bytes()})
     _copy_confirmed(directory / FOLDER, out)
     (out / SCRATCH).rmdir()
 

@@ -8,12 +8,15 @@ from audit.completeness import Anomaly
 StepVerdict = Literal["ok", "failed", "anomaly", "not done"]
 Name = Literal[
     "key", "checkpoint", "entries", "tiles", "root", "events", "database", "remembered", "confirmed",
-    "witnesses", "stamps", "intents", "interrupted", "releases",
+    "witnesses", "stamps", "intents", "interrupted", "releases", "sessions", "reconciled",
 ]  # fmt: skip
 ORDER: Final[tuple[Name, ...]] = (
     "key", "checkpoint", "entries", "tiles", "root", "events", "database", "remembered", "confirmed",
-    "witnesses", "stamps", "intents", "interrupted", "releases",
+    "witnesses", "stamps", "intents", "interrupted", "releases", "sessions", "reconciled",
 )  # fmt: skip
+
+SHOWN: Final = 20  # anomalies and indices that are told in words; all are counted
+KEPT: Final = 500  # anomalies the report holds
 
 
 @dataclass(frozen=True)

@@ -8,35 +8,40 @@ is compared with a checkpoint somebody else remembered.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 
 from audit.checkpoint import Checkpoint, Verifier, open_checkpoint, read_vkey
-from audit.completeness import OF_RELEASES, Acts
+from audit.completeness import OF_RELEASES, Acts, Anomaly
 from audit.confirmations import Confirmations, Trusted
 from audit.errors import AuditError, BadInput, LogDamaged, ProofWrong
 from audit.event import SCHEMA_VERSION, TYPES, as_submitted, parse
 from audit.log import DATABASE, VKEY
-from audit.report import Confirmed, Findings, Report
+from audit.reconciliation import Reconciliation
+from audit.report import KEPT, SHOWN, Confirmed, Findings, Name, Report
 from audit.snapshot import Snapshot, Unreadable
+from audit.statement import Statement
 from audit.store import indexed
 from audit.tiles import CHECKPOINT, WIDTH, WIDTH_BITS, TileReader, tile_path, widths
 from audit.tree import HASH_BYTES, Frontier, leaf_hash, perfect_root
-
-SHOWN: Final = 20  # anomalies and indices named in the report; all are counted
 
 FoundBy = Callable[[int, dict[str, Any]], None]
 
 
 def verify(
-    directory: Path, vkey: str | None = None, since: str | None = None, trusted: Trusted | None = None
+    directory: Path,
+    vkey: str | None = None,
+    since: str | None = None,
+    trusted: Trusted | None = None,
+    against: Statement | None = None,
 ) -> Report:
     """Verify a trail's folder or an export of it.
 
     `vkey` is the verifier key somebody gave you; without it the folder's own is used, which shows that the
     trail fits itself and nothing more. `since` is the text of a checkpoint you kept: the trail must continue it.
     `trusted` holds the keys of witnesses and the certificates of time stamps; without them those steps are not done.
+    `against` is what the house says its own books hold (`enclave audit reconcile`): the trail is compared with it.
     Raises BadInput when there is no folder or the key given is malformed; what is wrong inside the folder is
     in the report.
     """
@@ -44,21 +49,27 @@ def verify(
         raise BadInput(
             "no_trail", f"there is no folder {directory}", "give the folder of a trail or an export"
         )
-    return _Verification(directory).run(vkey, since, trusted or Trusted())
+    return _Verification(directory, against).run(vkey, since, trusted or Trusted())
 
 
 class _Verification:
     """One run; the reading of the entries is a single pass that feeds every step."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, against: Statement | None) -> None:
         self.directory = directory
         self.found = Findings()
-        self.acts = Acts()
+        self._against = against
+        self._start_reading()
+        self.outside: tuple[Confirmed | None, Confirmed | None] = (None, None)
+        self.anomalies: list[Anomaly] = []
+        self._started = time.process_time()
+
+    def _start_reading(self) -> None:
+        self.books = None if self._against is None else Reconciliation(self._against)
+        self.acts = Acts() if self.books is None else Acts(closed=self.books.close)
         self.roots: list[bytes] = []  # of the full tiles of level 0
         self.frontier = Frontier()
-        self.outside: tuple[Confirmed | None, Confirmed | None] = (None, None)
         self._ids: dict[str, int] = {}
-        self._started = time.process_time()
 
     def run(self, vkey: str | None, since: str | None, trusted: Trusted) -> Report:
         verifier = self._key(vkey)
@@ -146,7 +157,7 @@ class _Verification:
 
     def _entries(self, checkpoint: Checkpoint, database: Snapshot | None) -> None:
         """Read every bundle once. Called a second time when the database breaks under the first."""
-        self.acts, self.roots, self.frontier, self._ids = Acts(), [], Frontier(), {}
+        self._start_reading()
         reader = TileReader(self.directory, checkpoint.size)
         for start in range(0, checkpoint.size, WIDTH):
             try:
@@ -183,6 +194,7 @@ class _Verification:
         if self.found.failed("events"):
             return
         index, loads, see, first_with = start, orjson.loads, self.acts.see, self._ids.setdefault
+        books = self.books
         try:
             for index, entry in enumerate(entries, start):
                 event = loads(entry)
@@ -193,6 +205,8 @@ class _Verification:
                 if event["type"] in OF_RELEASES:
                     parse(as_submitted(entry))  # in full: the release rule reads inside these
                 see(event)
+                if books is not None:
+                    books.see(event)
                 if found_by is not None:
                     found_by(index, event)
             else:
@@ -308,51 +322,72 @@ class _Verification:
             found[size] = frontier.extended(leaf_hash(entry) for entry in bundle).root()
         return found
 
-    # 12, 13 and 14: do the events fit together
+    # 12 to 16: do the events fit together, and with what else is known
 
     def _completeness(self) -> None:
         if self.found.failed("entries", "events"):
             return
-        say = self.found.say
-        pairs, releases, cut = (
+        self.found.say("interrupted", "ok", _interrupted_words(self.acts.interrupted))
+        self._fit(
+            "intents",
             self.acts.pairing_anomalies(),
-            self.acts.release_anomalies(),
-            self.acts.interrupted,
+            "intents or outcomes stand alone",
+            "every intent has its outcome",
         )
-        if pairs:
-            say(
-                "intents",
-                "anomaly",
-                f"{len(pairs)} intents or outcomes stand alone, first at {pairs[0].index}",
+        self._fit(
+            "releases",
+            self.acts.release_anomalies(),
+            "packages break the rule",
+            "every package has two approvals by two persons other than its author",
+        )
+        self._fit(
+            "sessions",
+            self.acts.session_anomalies(),
+            "notebook sessions acted that nobody opened",
+            "every notebook session that acted was opened in the trail",
+        )
+        self._reconciled()
+
+    def _fit(self, name: Name, anomalies: Sequence[Anomaly], wrong: str, right: str) -> None:
+        if anomalies:
+            first = anomalies[0]
+            place = f"first at {first.index}: {first.words}" if first.index >= 0 else f"first: {first.words}"
+            self.found.say(name, "anomaly", f"{len(anomalies)} {wrong}, {place}")
+        self.found.say(name, "ok", right)
+        self.anomalies += anomalies
+
+    def _reconciled(self) -> None:
+        """Compare with the house's own books, as far as it says it could read them."""
+        if self.books is None:
+            words = (
+                "no statement of the house's books was given (--against): a rolled back ledger would not show"
             )
-        else:
-            say("intents", "ok", "every intent has its outcome")
-        say("interrupted", "ok", _interrupted_words(cut))
-        if releases:
-            say(
-                "releases",
-                "anomaly",
-                f"{len(releases)} packages break the rule, first at {releases[0].index}",
-            )
-        else:
-            say("releases", "ok", "every package has two approvals by two persons other than its author")
+            self.found.say("reconciled", "not done", words)
+            return
+        heading, records = self.books.statement.heading, len(self.books.statement.records)
+        right = f"{records} records of {', '.join(heading.read) or 'no book'} agree with the trail"
+        if self.books.explained:
+            right += f", {self.books.explained} of them by an act that did not end well"
+        anomalies = self.books.anomalies()
+        if heading.unread and not anomalies:
+            words = f"{right}; not read: {', '.join(heading.unread)}"
+            self.found.say("reconciled", "not done", words)
+        self._fit("reconciled", anomalies, "records do not agree with the trail", right)
 
     def _report(self, verifier: Verifier | None, checkpoint: Checkpoint | None) -> Report:
         integrity = not self.found.failed()
         judged = "intents" in self.found.steps
-        pairs = self.acts.pairing_anomalies() if judged else []
-        anomalies = [*pairs, *(self.acts.release_anomalies() if judged else [])]
         return Report(
             origin=verifier.name if verifier else "",
             key_id=verifier.key_id.hex() if verifier else "",
             size=checkpoint.size if checkpoint else 0,
             root=checkpoint.root.hex() if checkpoint else "",
             integrity=integrity,
-            completeness=not anomalies if judged else None,
+            completeness=not self.anomalies if judged else None,
             first_broken_index=min(self.found.broken, default=None),
-            intents_without_outcome=sum(each.code == "no_outcome" for each in pairs),
+            intents_without_outcome=sum(each.code == "no_outcome" for each in self.anomalies),
             interrupted=len(self.acts.interrupted) if judged else 0,
-            anomalies=tuple(anomalies[:SHOWN]),
+            anomalies=tuple(self.anomalies[:KEPT]),
             steps=self.found.numbered(),
             cpu_seconds=round(time.process_time() - self._started, 3),
             witnessed=self.outside[0],

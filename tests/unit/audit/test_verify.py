@@ -19,7 +19,7 @@ from audit.verify import verify
 def test_a_whole_trail_passes_every_step_in_order(whole, signer):
     report = verify(whole, signer.verifier.vkey())
     assert (report.integrity, report.completeness, report.exit_code) == (True, True, 0)
-    assert [step.number for step in report.steps] == list(range(1, 15))
+    assert [step.number for step in report.steps] == list(range(1, 17))
     assert [step.name for step in report.steps] == list(ORDER)
     assert {step.verdict for step in report.steps} == {"ok", "not done"}
     assert report.step("remembered").verdict == "not done"
