@@ -41,6 +41,19 @@ class EventObject:
         return f"{self.kind}:{self.id}"
 
 
+# Nothing longer is kept beside an event (`audit.details.LONGEST`); a browser may call itself what it likes.
+LONGEST_APART = {"client": 64, "browser": 256, "comment": 4_000}
+
+
+def apart(person: str, **words: str) -> dict[str, Any]:
+    """Give words about a person for the trail to keep sealed beside an event, where they can be erased.
+
+    Handed over with the event's own fields; nothing where every word is empty.
+    """
+    told = {name: text[: LONGEST_APART[name]] for name, text in words.items() if text}
+    return {"detail": {"person": person, "words": told}} if told else {}
+
+
 @dataclass(frozen=True)
 class Visitor:
     """The person asking now, re-read from `house.db`, with how they were recognised."""

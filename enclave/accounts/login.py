@@ -6,19 +6,25 @@ from datetime import datetime
 from enclave.accounts.password import hashed, matches
 from enclave.accounts.rules import is_waiting, readable, strong_enough
 from enclave.accounts.store import AccountStore
-from enclave.accounts.words import Account
+from enclave.accounts.words import UNSEEN, Account, Seen
 from enclave.errors import NotAuthenticated, NotFound
 from enclave.people import Person
-from enclave.recording import Actor, EventObject, Recorder, recorded
+from enclave.recording import Actor, EventObject, Recorder, apart, recorded
 
 AUTH = "password"
 NOBODY = "unknown"
 
 
 def log_in(
-    name: str, password: str, *, accounts: AccountStore, recorder: Recorder, now: Callable[[], datetime]
+    name: str,
+    password: str,
+    *,
+    accounts: AccountStore,
+    recorder: Recorder,
+    now: Callable[[], datetime],
+    seen: Seen = UNSEEN,
 ) -> Person:
-    """Give the person, if the password is theirs and no wait holds.
+    """Give the person, if the password is theirs and no wait holds; from where is kept sealed beside the event.
 
     Raises `NotAuthenticated("login_refused")`, the same for an unknown name, a wrong password, a wait and a
     closed access, after the same work; the trail alone tells them apart. Raises `ComponentDown` when the
@@ -28,13 +34,13 @@ def log_in(
     right = matches(readable(password), None if account is None else accounts.phc(name))
     reason = _why_not(account, right=right, accounts=accounts, now=now())
     if account is None or reason is not None:
-        _record_failure(account, reason or NOBODY, accounts, recorder, now())
+        _record_failure(account, reason or NOBODY, accounts, recorder, now(), seen)
         raise NotAuthenticated(
             "login_refused",
             "The name or the password is not right, or the account is waiting after failed tries.",
             "Check both; after five failures wait a few minutes.",
         )
-    _record_success(account.person, accounts, recorder)
+    _record_success(account.person, accounts, recorder, seen)
     return account.person
 
 
@@ -88,7 +94,12 @@ def _why_not(account: Account | None, *, right: bool, accounts: AccountStore, no
 
 
 def _record_failure(
-    account: Account | None, reason: str, accounts: AccountStore, recorder: Recorder, now: datetime
+    account: Account | None,
+    reason: str,
+    accounts: AccountStore,
+    recorder: Recorder,
+    now: datetime,
+    seen: Seen,
 ) -> None:
     person = NOBODY if account is None else account.person.id
     receipt = recorder.single(
@@ -97,15 +108,19 @@ def _record_failure(
         objects=[EventObject("person", person)],
         outcome="denied",
         reason=reason,
+        **apart(person, client=seen.client, browser=seen.browser),
     )
     # A try during the wait does not lengthen it: whoever keeps trying must not keep the owner out.
     if account is not None and reason == "wrong_password":
         accounts.add_failure(person, now, receipt)
 
 
-def _record_success(person: Person, accounts: AccountStore, recorder: Recorder) -> None:
+def _record_success(person: Person, accounts: AccountStore, recorder: Recorder, seen: Seen) -> None:
     receipt = recorder.single(
-        "auth.login", actor=_actor(person.id), objects=[EventObject("person", person.id)]
+        "auth.login",
+        actor=_actor(person.id),
+        objects=[EventObject("person", person.id)],
+        **apart(person.id, client=seen.client, browser=seen.browser),
     )
     accounts.clear_failures(person.id, receipt)
 

@@ -21,3 +21,14 @@ class Failures:
 
     count: int = 0
     last: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """From where somebody tries to enter: the client's address and what their browser calls itself."""
+
+    client: str = ""
+    browser: str = ""
+
+
+UNSEEN = Seen()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from enclave.accounts.login import log_in
+from enclave.accounts.words import UNSEEN, Seen
 from enclave.agreements.rules import is_active, project_open
 from enclave.agreements.words import Project
 from enclave.desks.tools import Tools, now, today
@@ -14,9 +15,9 @@ from enclave.web.needs import ProjectCard
 class PeopleDesk(Tools):
     """Passwords, roles, and the projects a person works in."""
 
-    def authenticate(self, person: str, password: str) -> Person:
-        """Check a local account's password, recorded either way."""
-        return log_in(person, password, accounts=self.accounts, recorder=self.recorder, now=now)
+    def authenticate(self, person: str, password: str, seen: Seen = UNSEEN) -> Person:
+        """Check a local account's password, recorded either way with from where they came."""
+        return log_in(person, password, accounts=self.accounts, recorder=self.recorder, now=now, seen=seen)
 
     def person(self, person: str) -> Person:
         """Read a person and their roles now."""

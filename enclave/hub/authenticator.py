@@ -14,6 +14,8 @@ from enclave.hub.roles import ROLES
 
 # An argument longer than this is nobody's; it is not worth a password hash.
 PASSWORD_CHARACTERS_MAX = 1024
+# What the house takes of where somebody came from (`enclave.web.internal`).
+CLIENT_CHARACTERS_MAX, BROWSER_CHARACTERS_MAX = 64, 256
 
 
 def hub_user(known: Known) -> dict[str, Any]:
@@ -23,6 +25,12 @@ def hub_user(known: Known) -> dict[str, Any]:
 
 def _is_plausible(person: str, password: str) -> bool:
     return ID.fullmatch(person) is not None and 0 < len(password) <= PASSWORD_CHARACTERS_MAX
+
+
+def seen_from(request: Any) -> tuple[str, str]:
+    """Give the client's address, as the gateway tells it, and what the browser calls itself."""
+    browser = str(request.headers.get("User-Agent", ""))
+    return str(request.remote_ip or "")[:CLIENT_CHARACTERS_MAX], browser[:BROWSER_CHARACTERS_MAX]
 
 
 class HouseAuthenticator(Authenticator):
@@ -39,13 +47,13 @@ class HouseAuthenticator(Authenticator):
         """Take a name as it is typed: the house's ids have one spelling."""
         return username
 
-    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any]:  # noqa: ARG002
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any]:
         """Check a password. Raises 401 for a wrong one, 503 when it cannot be checked or recorded."""
         person, password = data.get("username", ""), data.get("password", "")
         if not _is_plausible(person, password):
             raise HTTPError(401, str(words.LOGIN_REFUSED))
         try:
-            known = await self.house.login(person, password)
+            known = await self.house.login(person, password, *seen_from(handler.request))
         except ComponentDown:
             raise HTTPError(503, str(words.HOUSE_DOWN)) from None
         except EnclaveError:

@@ -83,8 +83,10 @@ class House:
     def _known(answer: Any) -> Known:
         return Known(str(answer["person"]), frozenset(answer["roles"]), frozenset(answer["projects"]))
 
-    async def login(self, person: str, password: str) -> Known:
-        return self._known(await self._ask("POST", "/login", {"person": person, "password": password}))
+    async def login(self, person: str, password: str, client: str = "", browser: str = "") -> Known:
+        """Have a password checked, and from where it came recorded."""
+        body = {"person": person, "password": password, "client": client, "browser": browser}
+        return self._known(await self._ask("POST", "/login", body))
 
     async def person(self, person: str) -> Known:
         return self._known(await self._ask("GET", f"/people/{person}"))

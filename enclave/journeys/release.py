@@ -184,7 +184,7 @@ def _on_these_bytes(desk: Desk, event: str, actor: Actor, request: ReleaseReques
 
 def _vote_on_file(desk: Desk, request: ReleaseRequest, reviewer: Actor, given: FileVote) -> None:
     one, reason = frozenset({given.sha256}), f"file_{given.choice}"
-    with desk.act("release.review", request, reviewer, files=one, reason=reason) as act:
+    with desk.act("release.review", request, reviewer, files=one, reason=reason, note=given.note) as act:
         desk.requests.add_file_vote(request, given, act.receipt)
 
 
@@ -242,7 +242,7 @@ def hear(desk: Desk, request: ReleaseRequest, word: PartnerWord, actor: Actor) -
     """Keep a partner's word, spoken or by silence, and draw the conclusion."""
     what, event = (Act.AGREE, "release.approve") if word.agrees else (Act.REJECT, "release.reject")
     reason = "partner" if word.delegate else "partner_silence"
-    with desk.act(event, request, actor, reason=reason, decider=word.partner) as act:
+    with desk.act(event, request, actor, reason=reason, note=word.note, decider=word.partner) as act:
         step = desk.step(what, actor, act.receipt, request, word.note)
         desk.requests.add_partner_word(request.id, word, step)
     return conclude(desk, request.id)
@@ -368,7 +368,7 @@ def move(
     **release: Any,
 ) -> ReleaseRequest:
     """Take a step that is nothing but a step, between its intent and its outcome."""
-    with desk.act(event, request, actor, reason=reason, **release) as act:
+    with desk.act(event, request, actor, reason=reason, note=note, **release) as act:
         return desk.requests.move(request.id, desk.step(what, actor, act.receipt, request, note))
 
 

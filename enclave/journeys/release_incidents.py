@@ -26,7 +26,7 @@ def waive(desk: Desk, visitor: Visitor, request_id: str, note: str) -> ReleaseRe
     """A senior steward excepts a blocked request, with a reason; when two have, it goes to review."""
     senior, said = visitor.acting_as(Role.SENIOR_STEWARD), rules.with_reason(note)
     request = desk.ask("release.except", questions.may_except, visitor, senior, request_id).request
-    with desk.act("release.except", request, senior, reason="waive") as act:
+    with desk.act("release.except", request, senior, reason="waive", note=said) as act:
         desk.requests.add_waiver(request.id, desk.step(Act.WAIVE, senior, act.receipt, request, said))
     return admit(desk, request.id)
 

@@ -18,6 +18,7 @@ from enclave.recording import (
     Recorded,
     Recorder,
     Visitor,
+    apart,
     recorded,
 )
 from enclave.release.folder import ReleaseFolder
@@ -85,9 +86,13 @@ class Desk:
         *,
         files: frozenset[str] | None = None,
         reason: str | None = None,
+        note: str = "",
         **release: Any,
     ) -> AbstractContextManager[OpenAct]:
-        """Record an act on a request around the change; `files` names the bytes it is about (default all)."""
+        """Record an act on a request around the change; `files` names the bytes it is about (default all).
+
+        `note` is what the person wrote: kept sealed beside the event, under their own key.
+        """
         told = about(request, files, **release)
         return recorded(
             self.recorder,
@@ -98,6 +103,7 @@ class Desk:
             release=told,
             closing={"release": told},
             **({} if reason is None else {"reason": reason}),
+            **apart(actor.id, comment=note),
         )
 
     @contextmanager

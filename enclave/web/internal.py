@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from enclave.accounts.words import Seen
 from enclave.errors import NotFound
 from enclave.people import Person
 from enclave.web.api import TheHouse
@@ -29,6 +30,8 @@ class Credentials(_Body):
 
     person: Slug
     password: str = Field(max_length=1024, repr=False)
+    client: str = Field("", max_length=64, repr=False)
+    browser: str = Field("", max_length=256, repr=False)
 
 
 class SessionWanted(_Body):
@@ -59,7 +62,7 @@ routes = APIRouter(prefix="/internal/v1")
 @routes.post("/login")
 def login(house: TheHouse, body: Credentials) -> Json:
     """Check a password."""
-    return _told(house, house.authenticate(body.person, body.password))
+    return _told(house, house.authenticate(body.person, body.password, Seen(body.client, body.browser)))
 
 
 @routes.get("/people/{person}")

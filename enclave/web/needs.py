@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal, Protocol
 
+from enclave.accounts.words import UNSEEN, Seen
 from enclave.people import Person
 from enclave.sessions import Holder
 
@@ -295,7 +296,7 @@ class Certificate:
 class People(Protocol):
     """Who is asking."""
 
-    def authenticate(self, person: str, password: str) -> Person:
+    def authenticate(self, person: str, password: str, seen: Seen = UNSEEN) -> Person:
         """Check a local account's password, recorded either way. Raises NotAuthenticated, ComponentDown."""
         ...
 

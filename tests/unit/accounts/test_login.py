@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from enclave.accounts import login, password
 from enclave.accounts.store import AccountStore
+from enclave.accounts.words import Seen
 from enclave.errors import ComponentDown, EnclaveError, NotAuthenticated, NotFound, Refused
 from enclave.house import open_house
 from enclave.house_table import reading
@@ -197,3 +198,24 @@ def test_an_unknown_person_is_not_found(door: Door):
 def test_passwords_are_hashed_as_rfc_9106_recommends(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.undo()
     assert "$m=65536,t=3,p=4$" in password.hashed(b"secret")
+
+
+def test_from_where_somebody_came_is_kept_sealed_and_never_in_the_leaf(door: Door):
+    seen = Seen("192.0.2.17", "Mozilla/5.0 (X11) " * 40)
+    login.log_in("researcher-a", RIGHT, **door.tools(), seen=seen)
+    with pytest.raises(NotAuthenticated):
+        login.log_in("researcher-a", WRONG, **door.tools(), seen=seen)
+    with pytest.raises(NotAuthenticated):
+        login.log_in(OTHER, WRONG, **door.tools(), seen=Seen("192.0.2.18"))
+    log = door.recorder.log
+    held = {log.details.read(seq).detail.person: log.details.read(seq) for seq, _ in log.details.held()}
+    assert set(held) == {"researcher-a", "unknown"}
+    assert held["researcher-a"].detail.words == {"client": seen.client, "browser": seen.browser[:256]}
+    leaves = b"".join(leaf for leaf, _ in log.store.leaves(0, log.head.size))
+    assert b"192.0.2" not in leaves
+    assert b"Mozilla" not in leaves
+
+
+def test_a_login_nobody_saw_from_outside_keeps_no_detail(door: Door):
+    door.log_in()
+    assert door.recorder.log.details.held() == []

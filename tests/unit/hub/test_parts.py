@@ -6,12 +6,13 @@ import socket
 from pathlib import Path
 
 import pytest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from enclave.errors import ComponentDown, NotFound, Refused
 from enclave.hub import sandbox
 from enclave.hub.allowed import Door, Passage
 from enclave.hub.assets import A_YEAR, ASK_EACH_TIME, Assets
-from enclave.hub.authenticator import hub_user
+from enclave.hub.authenticator import hub_user, seen_from
 from enclave.hub.house import Known
 from enclave.hub.roles import NOTEBOOK_ROLES, ROLES, hub_roles
 from enclave.hub.routes import Routes, pin_socket
@@ -33,6 +34,15 @@ class Directory:
         if isinstance(self.known, Exception):
             raise self.known
         return self.known
+
+
+def test_where_somebody_comes_from_is_told_and_no_longer_than_the_house_takes_it():
+    request = HTTPServerRequest("POST", "/hub/login", headers=HTTPHeaders({"User-Agent": "Lynx " * 80}))
+    request.remote_ip = "192.0.2.17"
+    client, browser = seen_from(request)
+    assert (client, len(browser)) == ("192.0.2.17", 256)
+    request.remote_ip, request.headers = None, HTTPHeaders()
+    assert seen_from(request) == ("", "")
 
 
 def check(standing: Standing, project: str = "study-one") -> None:

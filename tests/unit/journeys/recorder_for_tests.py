@@ -9,13 +9,14 @@ import uuid_utils
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit.checkpoint import Signer
-from audit.event import parse
+from audit.details import parse_submitted
 from audit.log import Log
 from audit.verify import Report, verify
 from enclave.errors import ComponentDown
 from enclave.recorder_client import RecorderClient
 
 ORIGIN = "enclave.test/trail"
+DETAILS_KEY = bytes(32)
 
 
 class RecorderForTests(RecorderClient):
@@ -24,7 +25,7 @@ class RecorderForTests(RecorderClient):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory / "no.sock", "service", 1.0)
         self.directory = directory
-        self.log = Log(directory, Signer(ORIGIN, Ed25519PrivateKey.generate()))
+        self.log = Log(directory, Signer(ORIGIN, Ed25519PrivateKey.generate()), details_key=DETAILS_KEY)
         self.events: list[dict[str, Any]] = []
         self.down = False
 
@@ -38,7 +39,8 @@ class RecorderForTests(RecorderClient):
             "source": {"service": "service", "version": "0"},
             **event,
         }
-        kept = self.log.record(parse(orjson.dumps(sent)))
+        posted, detail = parse_submitted(orjson.dumps(sent))
+        kept = self.log.record(posted, detail=detail)
         self.events.append(sent)
         return kept.index, kept.event_id, kept.leaf_sha256
 

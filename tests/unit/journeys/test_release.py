@@ -221,6 +221,19 @@ def test_a_decision_against_gives_its_reason(world: World, author: Visitor, stew
         release.send_back(world.desk, steward_a, request.id, "")
 
 
+def test_what_a_person_wrote_is_sealed_under_their_own_key_and_in_no_leaf(
+    world: World, author: Visitor, steward_a: Visitor
+):
+    request = in_review(world, author)
+    said = "la cellule de Brest compte trop peu de personnes"
+    release.vote(world.desk, steward_a, request.id, request.files[0].sha256, Choice.REJECT, said)
+    release.send_back(world.desk, steward_a, request.id, said)
+    log = world.recorder.log
+    details = [log.details.read(seq).detail for seq, _ in log.details.held()]
+    assert [(one.person, one.words) for one in details] == [("steward-a", {"comment": said})] * 2
+    assert b"Brest" not in b"".join(leaf for leaf, _ in log.store.leaves(0, log.head.size))
+
+
 def test_a_view_is_told_with_the_hash_before_the_file_is_opened(
     world: World, author: Visitor, steward_a: Visitor
 ):

@@ -9,6 +9,7 @@ from anonymisation import adviser, mock, rehearsal
 from anonymisation.bounds import Column, Table
 from anonymisation.profile import Bin, Profile, Quantile
 from anonymisation.question import parse
+from enclave.accounts.words import UNSEEN, Seen
 from enclave.errors import BadInput, NotAuthenticated, NotFound, Refused
 from enclave.people import Person, Role
 from enclave.web.needs import (
@@ -161,7 +162,8 @@ class HouseForTests:
 
     # --- people
 
-    def authenticate(self, person: str, password: str) -> Person:
+    def authenticate(self, person: str, password: str, seen: Seen = UNSEEN) -> Person:
+        self.seen = seen
         if person not in self.people or password != PASSWORD:
             raise NotAuthenticated("login_refused", "The name or the password is not right.", "Try again.")
         return self.person(person)

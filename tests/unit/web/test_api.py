@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from enclave.accounts.words import Seen
 from enclave.people import Person, Role
 from enclave.web.apps import data_app, house_app
 from enclave.web.limits import SMALL, UPLOAD
@@ -215,6 +216,10 @@ def test_the_hub_checks_a_password_and_reads_a_person():
     said = {"person": "researcher-a", "password": PASSWORD}
     told = {"person": "researcher-a", "roles": ["researcher"], "projects": ["heart-failure"]}
     assert send(app, "POST", "/internal/v1/login", json=said).json() == told
+    seen = {"client": "192.0.2.17", "browser": "Mozilla/5.0"}
+    house = HouseForTests()
+    assert send(house_app(house), "POST", "/internal/v1/login", json=said | seen).json() == told
+    assert house.seen == Seen("192.0.2.17", "Mozilla/5.0")
     assert send(app, "GET", "/internal/v1/people/researcher-a").json() == told
     wrong = send(app, "POST", "/internal/v1/login", json=said | {"password": "wrong"})
     assert wrong.status_code == 401
