@@ -16,6 +16,7 @@ import polars as pl
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
+from anonymisation import features
 from anonymisation.bounds import UNIT
 from anonymisation.errors import Damaged
 from anonymisation.groups import combined
@@ -41,9 +42,15 @@ class Exact:
     units: Units
 
 
-def aggregate(plan: Plan, parts: Sequence[pl.LazyFrame], seed: bytes) -> dict[Vector, Integers]:
-    """Give the exact bounded vectors of a whole table; raises `Damaged` where a unit is torn or a bound does not hold."""
-    return merge(plan, [exact(plan, part, seed) for part in parts]).vectors
+def aggregate(
+    plan: Plan, parts: Sequence[pl.LazyFrame], seed: bytes, others: Sequence[pl.LazyFrame] = ()
+) -> dict[Vector, Integers]:
+    """Give the exact bounded vectors of a whole table, with features from all parts of the other.
+
+    Raises `Damaged` where a unit is torn or a bound does not hold.
+    """
+    taken = None if plan.features is None else features.gather(plan.features, others)
+    return merge(plan, [exact(plan, part, seed, taken) for part in parts]).vectors
 
 
 def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:
@@ -65,8 +72,10 @@ def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:
     return Exact(totals, units)
 
 
-def exact(plan: Plan, part: pl.LazyFrame, seed: bytes) -> Exact:
-    """Give the exact bounded vectors of one part."""
+def exact(plan: Plan, part: pl.LazyFrame, seed: bytes, taken: pl.DataFrame | None = None) -> Exact:
+    """Give the exact bounded vectors of one part; `taken` holds the features of its units, and may hold those of others."""
+    if plan.features is not None and taken is not None:
+        part = features.attached(plan.features, part, taken)
     try:
         frame = bounded(plan, rows(plan, part), seed)
         assert_bounds(plan, frame)

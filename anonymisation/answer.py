@@ -48,6 +48,7 @@ class Answer:
     rho_micro: int
     epsilon: float
     delta: float
+    features: tuple[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give answer v1 as plain JSON values, without what the ledger and the trail add."""
@@ -59,7 +60,13 @@ class Answer:
             "by": list(self.by),
             "rows": [self._row(keys, row) for keys, row in self.groups],
             "words": dict(self.words),
-        }
+        } | self._features()
+
+    def _features(self) -> dict[str, Any]:
+        """Name the second dataset and its version, where there is one."""
+        if self.features is None:
+            return {}
+        return {"features": {"dataset": self.features[0], "dataset_version": self.features[1]}}
 
     def _row(self, keys: Sequence[str | int | bool], row: Mapping[str, Told]) -> dict[str, Any]:
         return dict(zip(self.by, keys, strict=True)) | {name: _plain(told) for name, told in row.items()}
@@ -72,17 +79,27 @@ def _plain(told: Told) -> dict[str, Any]:
     return {"cells": cells} | ({"repaired": True} if told.repaired else {})
 
 
-def price(question: Question, table: Table) -> Price:
+def price(question: Question, table: Table, other: Table | None = None) -> Price:
     """Give the price and expected accuracy; free, and a function of the question and of what was declared alone."""
-    return _priced(question, table)[2]
+    return _priced(question, table, other)[2]
 
 
-def compute(question: Question, table: Table, parts: Sequence[pl.LazyFrame], seed: bytes) -> Answer:
-    """Answer a question that has been paid for; `seed` is the table's secret for choosing which rows of a unit are kept."""
-    plan, shares, cost = _priced(question, table)
-    groups = _noisy_groups(plan, shares, aggregate.aggregate(plan, parts, seed))
+def compute(
+    question: Question,
+    table: Table,
+    parts: Sequence[pl.LazyFrame],
+    seed: bytes,
+    other: Table | None = None,
+    others: Sequence[pl.LazyFrame] = (),
+) -> Answer:
+    """Answer a question that has been paid for; `seed` is the table's secret for choosing which rows of a unit are kept.
+
+    `other` and `others` are the table and the parts that the question's features are of.
+    """
+    plan, shares, cost = _priced(question, table, other)
+    groups = _noisy_groups(plan, shares, aggregate.aggregate(plan, parts, seed, others))
     return Answer(
-        question_sha256=digest(question),
+        question_sha256=digest(question, other),
         dataset=table.dataset,
         dataset_version=table.version,
         unit=table.unit,
@@ -92,11 +109,14 @@ def compute(question: Question, table: Table, parts: Sequence[pl.LazyFrame], see
         rho_micro=cost.rho_micro,
         epsilon=cost.epsilon,
         delta=cost.delta,
+        features=None if other is None else (other.dataset, other.version),
     )
 
 
-def _priced(question: Question, table: Table) -> tuple[Plan, dict[Vector, Share], Price]:
-    plan = fit(question, table)
+def _priced(
+    question: Question, table: Table, other: Table | None = None
+) -> tuple[Plan, dict[Vector, Share], Price]:
+    plan = fit(question, table, other)
     shares = {share.vector: share for share in budget.split(plan, question.rho_micro)}
     rho_micro = sum(_charge(share) for share in shares.values())
     accuracy = tuple(budget.accuracy(statistic, shares) for statistic in plan.statistics)

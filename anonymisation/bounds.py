@@ -37,7 +37,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A dataset version as questions see it; `rows` and `groups` are the bounds K and L per unit by default."""
+    """A dataset version as questions see it; `rows` and `groups` are the bounds K and L per unit by default.
+
+    `rows_per_group` bounds the rows of a unit in one group by default; `linkable`: it may be asked together with another
+    dataset of its population that is linkable too.
+    """
 
     dataset: str
     version: int
@@ -47,6 +51,8 @@ class Table:
     columns: tuple[Column, ...]
     rows: int
     groups: int
+    rows_per_group: int | None = None
+    linkable: bool = False
 
     def column(self, name: str) -> Column | None:
         """Give the declared column of that name, if there is one."""

@@ -16,6 +16,7 @@ MAX_EDGES = 200
 MAX_PROBS = 19
 MAX_COLUMNS = 8
 MAX_PERSONS = 10**9
+MAX_FEATURES = 8
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 AnswerName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
@@ -70,11 +71,32 @@ class Ask(Record):
     persons: tuple[Persons, ...] = Field((), max_length=MAX_EDGES)
 
 
+class Feature(Record):
+    """A unit's own rows in the second dataset, in one value: `exists`, `count`, `sum`, `min`, `max`, or `first`/`last` by `order`."""
+
+    name: Name
+    stat: str = Field(max_length=40)
+    column: Name | None = None
+    order: Name | None = None
+    low: Bound | None = None
+    high: Bound | None = None
+
+
+class Features(Record):
+    """A second dataset of the same population, and what is taken from it for each unit as columns of the first."""
+
+    dataset: Identifier
+    let: tuple[Let, ...] = Field((), max_length=MAX_LETS)
+    where: Expression | None = None
+    take: tuple[Feature, ...] = Field(min_length=1, max_length=MAX_FEATURES)
+
+
 class Question(Record):
     """Question v1."""
 
     v: Literal[1]
     dataset: Identifier
+    features: Features | None = None
     where: Expression | None = None
     let: tuple[Let, ...] = Field((), max_length=MAX_LETS)
     unit: Unit = Unit()

@@ -10,12 +10,13 @@ from typing import Final
 
 import polars as pl
 
-from anonymisation import recodes, sensitivity
+from anonymisation import features, recodes, sensitivity
 from anonymisation.bounds import Table
 from anonymisation.errors import BadQuestion
+from anonymisation.features import Features
 from anonymisation.form import Question
 from anonymisation.groups import MAX_GROUPS, Key, key, places
-from anonymisation.recodes import LET_PREFIX, Scope
+from anonymisation.recodes import Scope
 from anonymisation.statistics import fitted
 from anonymisation.vectors import Statistic, Vector
 
@@ -37,6 +38,7 @@ class Plan:
     per_group: int
     statistics: tuple[Statistic, ...]
     values: dict[str, pl.Expr]
+    features: Features | None = None
 
     @property
     def size(self) -> int:
@@ -56,31 +58,25 @@ class Plan:
         return sensitivity.scaled(counted, vector.length_squared)
 
 
-def fit(question: Question, table: Table) -> Plan:
-    """Fit a question to a table; raises `BadQuestion` naming the column, the step and the closest supported form."""
+def fit(question: Question, table: Table, other: Table | None = None) -> Plan:
+    """Fit a question to a table, and to the one its features are of; raises `BadQuestion` naming column, step and closest form."""
     if question.dataset != table.dataset:
         raise BadQuestion(
             "dataset_other", "The question is about another dataset than the one it was brought to."
         )
-    scope, lets = _recodes(question, table)
+    scope, taken = Scope(table), None
+    if question.features is not None:
+        taken = features.fit(question.features, table, other)
+        scope = features.named(taken, scope)
+    scope, lets = recodes.lets(question.let, scope)
     where = None if question.where is None else recodes.condition(question.where, scope)
     keys = tuple(key(name, scope.column(name)) for name in question.by)
     found = [fitted(ask, scope) for ask in question.ask]
     values = {name: expr for each in found for name, expr in each.values.items()}
-    plan = Plan(
-        lets, where, keys, *_unit_bounds(question, table), tuple(each.statistic for each in found), values
-    )
+    asked = tuple(each.statistic for each in found)
+    plan = Plan(lets, where, keys, *_unit_bounds(question, table), asked, values, taken)
     _check_size(plan)
     return plan
-
-
-def _recodes(question: Question, table: Table) -> tuple[Scope, tuple[tuple[str, pl.Expr], ...]]:
-    scope, lets = Scope(table), []
-    for let in question.let:
-        value = recodes.read(let.expr, scope)
-        scope = scope.with_let(let.name, value)
-        lets.append((LET_PREFIX + let.name, value.expr))
-    return scope, tuple(lets)
 
 
 def _unit_bounds(question: Question, table: Table) -> tuple[int, int, int]:
@@ -88,7 +84,7 @@ def _unit_bounds(question: Question, table: Table) -> tuple[int, int, int]:
     if table.per_row:
         return 1, 1, 1
     rows, groups = question.unit.rows or table.rows, question.unit.groups or table.groups
-    per_group = min(question.unit.rows_per_group or rows, rows)
+    per_group = min(question.unit.rows_per_group or table.rows_per_group or rows, rows)
     return min(rows, groups * per_group), groups, per_group
 
 

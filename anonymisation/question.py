@@ -45,14 +45,18 @@ def canonical(question: Question) -> bytes:
     )
 
 
-def digest(question: Question) -> str:
-    """Give the SHA-256 of the canonical bytes in hexadecimal: with dataset and version, the key of a free replay."""
-    return hashlib.sha256(canonical(question)).hexdigest()
+def digest(question: Question, other: Table | None = None) -> str:
+    """Give the SHA-256 of the canonical bytes in hexadecimal: with dataset and version, the key of a free replay.
+
+    Of a question that takes features of `other`, a line with that dataset and its version follows the canonical bytes.
+    """
+    follows = "" if question.features is None or other is None else f"\n{other.dataset} {other.version}"
+    return hashlib.sha256(canonical(question) + follows.encode()).hexdigest()
 
 
-def check(question: Question, table: Table) -> None:
+def check(question: Question, table: Table, other: Table | None = None) -> None:
     """Raise `BadQuestion` where the question does not fit the table; depends on what was declared, never on data."""
-    plan.fit(question, table)
+    plan.fit(question, table, other)
 
 
 def _decode(raw: bytes | bytearray | memoryview) -> object:
@@ -142,6 +146,9 @@ _FIELDS: Final = frozenset(
     [
         "v",
         "dataset",
+        "features",
+        "take",
+        "order",
         "where",
         "let",
         "unit",

@@ -17,6 +17,7 @@ from anonymisation.bounds import Table, scaled
 from anonymisation.columns import EPOCH, KIND_WORD, RAW_LIMIT, Day, Label, Number, Truth, Typed, day, typed
 from anonymisation.errors import BadQuestion
 from anonymisation.expressions import ARITHMETIC, COMPARISONS, CONNECTIVES, Literal_, Tree
+from anonymisation.form import Let
 
 MAX_MAGNITUDE: Final = 2**32
 """Largest scaled value a recode or a sum may reach: 2**30 rows of it still fit a 64-bit sum."""
@@ -65,6 +66,16 @@ class Scope:
             column=name,
             closest=close[0] if close else "",
         )
+
+
+def lets(asked: Sequence[Let], scope: Scope) -> tuple[Scope, tuple[tuple[str, pl.Expr], ...]]:
+    """Give the scope after named recodes, and each one's column and expression; each may use those before it."""
+    found = []
+    for let in asked:
+        value = read(let.expr, scope)
+        scope = scope.with_let(let.name, value)
+        found.append((LET_PREFIX + let.name, value.expr))
+    return scope, tuple(found)
 
 
 def read(tree: Tree, scope: Scope) -> Typed:

@@ -24,14 +24,20 @@ WORDS: Final = {
 }
 
 
-def rehearse(question: Question, table: Table, rows: int, seed: int) -> dict[str, Any]:
-    """Give answer v1 of a question on made-up rows; raises `BadQuestion` where the real one would be refused."""
-    plan = fit(question, table)
-    part = mock.rows(table, rows, seed).lazy()
-    exact = aggregate.aggregate(plan, [part], SEED)
+def rehearse(
+    question: Question, table: Table, rows: int, seed: int, other: Table | None = None
+) -> dict[str, Any]:
+    """Give answer v1 of a question on made-up rows; raises `BadQuestion` where the real one would be refused.
+
+    The made-up units of `other` are those of the table, as far as they go.
+    """
+    plan = fit(question, table, other)
+    part, *others = [mock.rows(one, rows, seed).lazy() for one in (table, other) if one is not None]
+    exact = aggregate.aggregate(plan, [part], SEED, others)
     answer = Answer(
-        digest(question), table.dataset, table.version, table.unit, question.by,
+        digest(question, other), table.dataset, table.version, table.unit, question.by,
         _groups(plan, question.rho_micro, exact), WORDS, 0, 0.0, 0.0,
+        None if other is None else (other.dataset, other.version),
     )  # fmt: skip
     return {**answer.to_json(), "spent": NOTHING, "replayed": False, "mock": {"rows": rows, "seed": seed}}
 

@@ -9,14 +9,32 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from anonymisation import sensitivity
+from anonymisation.plan import fit
 from anonymisation.vectors import GRID, Vector
-from tests.properties.worlds import WORLDS, moves_too_far
+from tests.properties.worlds import JOINED_WORLDS, WORLDS, joined_moves_too_far, moves_too_far
+from tests.unit.anonymisation.question_tables import DEPARTMENTS, LABS, STAYS, question, taking
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(WORLDS)
 def test_one_unit_moves_the_exact_answer_by_no_more_than_claimed(world: Any) -> None:
     assert not moves_too_far(world)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(JOINED_WORLDS)
+def test_one_unit_of_two_tables_asked_together_moves_the_answer_by_no_more_than_claimed(world: Any) -> None:
+    assert not joined_moves_too_far(world)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@settings(max_examples=3_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(JOINED_WORLDS)
+def test_one_unit_of_two_tables_asked_together_moves_the_answer_by_no_more_than_claimed_long(
+    world: Any,
+) -> None:
+    assert not joined_moves_too_far(world)
 
 
 @pytest.mark.long
@@ -105,3 +123,35 @@ def test_the_length_of_products_agrees_with_enumeration(
     ]
     claimed = sensitivity.scaled(sensitivity.rows(rows, groups, keys, within), vector.length_squared)
     assert claimed == farthest(rows, groups, keys, within, corners)
+
+
+@given(st.integers(1, 4), st.integers(1, 3), st.integers(1, 4), st.integers(-4, 0), st.integers(1, 80))
+@settings(max_examples=25, deadline=None)
+def test_a_question_with_features_of_another_table_is_priced_as_enumeration_says(
+    rows: int, groups: int, most: int, low: int, high: int
+) -> None:
+    """All a unit may hold in the second table is gone through, its features worked out by hand, and then all it may hold in the first."""
+    taken = taking(
+        {"name": "tests", "stat": "count", "high": most},
+        {"name": "total", "stat": "sum", "column": "value", "low": low, "high": high},
+    )
+    asks = [
+        {"name": "n", "stat": "count"},
+        {"name": "t", "stat": "sum", "column": "tests"},
+        {"name": "s", "stat": "sum", "column": "total"},
+    ]
+    fitted = fit(
+        question(asks, features=taken, by=["dept"], unit={"rows": rows, "groups": groups}), STAYS, LABS
+    )
+    held = [
+        kept
+        for count in range(5)
+        for kept in combinations_with_replacement((-99, -1, 0, 7, 20, 1_000), count)
+    ]
+    tests = {min(len(kept), most) for kept in held}
+    totals = {10 * min(max(sum(min(max(each, -1), 20) for each in kept), low), high) for kept in held}
+    claimed = [fitted.sensitivity_squared(one.vectors[0]) for one in fitted.statistics]
+    terms = [{1}, tests, {min(totals), max(totals)}]
+    assert claimed == [
+        farthest(rows, groups, len(DEPARTMENTS), rows, [(each,) for each in sorted(own)]) for own in terms
+    ]

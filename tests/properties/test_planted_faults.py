@@ -13,13 +13,32 @@ import pytest
 from hypothesis import Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
-from anonymisation import aggregate, answer, budget, columns, noise, plan, sensitivity, statistics
+from anonymisation import (
+    aggregate,
+    answer,
+    budget,
+    columns,
+    features,
+    noise,
+    plan,
+    sensitivity,
+    statistics,
+)
 from anonymisation.bounds import UNIT
 from anonymisation.errors import AnonymisationError
 from anonymisation.vectors import Vector
 from tests.properties.losses import TIGHT, audit
-from tests.properties.worlds import WORLDS, moves_too_far
-from tests.unit.anonymisation.question_tables import SEED, STAYS, frame, question, stays
+from tests.properties.worlds import JOINED_WORLDS, WORLDS, joined_moves_too_far, moves_too_far
+from tests.unit.anonymisation.question_tables import (
+    LABS,
+    SEED,
+    STAYS,
+    frame,
+    labs,
+    question,
+    stays,
+    taking,
+)
 
 Patch = pytest.MonkeyPatch
 Fault = Callable[[Patch], None]
@@ -34,10 +53,20 @@ CHI_SQUARE_20_MILLIONTH = 65.43
 
 def neighbours(patch: Patch) -> bool:
     """Search for a unit that moves an exact vector too far; the checks at run time are out of the way."""
+    return _finds(patch, WORLDS, moves_too_far)
+
+
+def neighbours_in_two_tables(patch: Patch) -> bool:
+    """Search for a unit of two tables asked together that moves an exact vector too far."""
+    patch.setattr(features, "assert_features", lambda *_: None)
+    return _finds(patch, JOINED_WORLDS, joined_moves_too_far)
+
+
+def _finds(patch: Patch, worlds: Any, too_far: Callable[[Any], bool]) -> bool:
     for check in ("assert_bounds", "_assert_magnitudes"):
         patch.setattr(aggregate, check, lambda *_: None)
     try:
-        find(WORLDS, moves_too_far, settings=SEARCH)
+        find(worlds, too_far, settings=SEARCH)
     except NoSuchExample:
         return False
     return True
@@ -154,6 +183,50 @@ def at_run_time(_: Patch) -> bool:
         except AnonymisationError as error:
             return error.code == "bound_violated"
     return False
+
+
+JOINED = question(
+    [
+        {"name": "n", "stat": "count"},
+        {"name": "s", "stat": "sum", "column": "total"},
+        {"name": "w", "stat": "sum", "column": "worst"},
+    ],
+    features=taking(
+        {"name": "total", "stat": "sum", "column": "value"},
+        {"name": "worst", "stat": "max", "column": "value"},
+    ),
+    unit={"rows": 2},
+    rho_micro=90_000,
+)
+LAB_RESULTS = [labs({"value": 1e6}, {}, {UNIT: 3, "value": -1e6}), labs({UNIT: 2}, {UNIT: 2, "value": None})]
+
+
+def at_run_time_in_two_tables(_: Patch) -> bool:
+    """Answer an ordinary question about two tables: a feature out of its bounds, or a unit with two of them, is noticed."""
+    others = [one.lazy() for one in LAB_RESULTS]
+    try:
+        answer.compute(JOINED, STAYS, [ORDINARY.sort(UNIT).lazy()], SEED, LABS, others)
+    except AnonymisationError as error:
+        return error.code in {"bound_violated", "unit_torn"}
+    return False
+
+
+def by_hand(_: Patch) -> bool:
+    """Compute features in plain Python, unit by unit, and compare the exact sums."""
+    fitted = plan.fit(JOINED, STAYS, LABS)
+    rows = frame(*({UNIT: unit} for unit in (1, 1, 2, 3, 4)))
+    exact = aggregate.aggregate(fitted, [rows.lazy()], SEED, [one.lazy() for one in LAB_RESULTS])
+    held: dict[int, list[int]] = {}
+    for unit, value in pl.concat(LAB_RESULTS).select(UNIT, "value").iter_rows():
+        held.setdefault(unit, []).extend([] if value is None else [round(min(max(value, -1), 20) * 10)])
+    own = [held.get(unit, []) for unit in rows[UNIT]]
+    sums = [
+        rows.height,
+        sum(min(max(sum(values), -40), 800) for values in own),
+        sum(max(values) for values in own if values),
+    ]
+    found = [int(exact[one.vectors[0]][0]) for one in fitted.statistics]
+    return found != sums
 
 
 # --- faults ---------------------------------------------------------------------------------------------------------------
@@ -283,6 +356,45 @@ def told_groups_only(honest: Any) -> Any:
     )
 
 
+def gathered(change: Callable[[pl.DataFrame], pl.DataFrame]) -> Fault:
+    """Change the features of all units before they are joined."""
+    return replaced(features, "gather", lambda honest: lambda *args: change(honest(*args)))
+
+
+def of_all_rows(honest: Any) -> Any:
+    def made(fitted: Any, part: Any) -> Any:
+        found = honest(fitted, part)
+        return found.with_columns(pl.exclude(UNIT).max())
+
+    return made
+
+
+def unclipped(honest: Any) -> Any:
+    def made(asked: Any, scope: Any, table: Any) -> Any:
+        found = honest(asked, scope, table)
+        if "value" not in str(asked.column):
+            return found
+        read = {name: scope.column(asked.column).expr for name in found.read}
+        return features.replace(found, read=read, of_unit=pl.col(next(iter(read))).max())
+
+    return made
+
+
+def joined_inside(honest: Any) -> Any:
+    def attached(fitted: Any, part: Any, found: Any) -> Any:
+        return honest(fitted, part, found).join(found.lazy().select(UNIT), on=UNIT, how="inner")
+
+    return attached
+
+
+def twice(honest: Any) -> Any:
+    return lambda fitted, part: pl.concat([honest(fitted, part)] * 2)
+
+
+def attached_twice(honest: Any) -> Any:
+    return lambda fitted, part, found: pl.concat([honest(fitted, part, found)] * 2).sort(UNIT)
+
+
 FAULTS: dict[str, tuple[Callable[[Patch], bool], Fault]] = {
     # the sensitivity
     "rows 25 % short": (neighbours, short("rows")),
@@ -334,6 +446,41 @@ FAULTS: dict[str, tuple[Callable[[Patch], bool], Fault]] = {
             aggregate, "bounded", lambda h: lambda *args: h(*args).select(pl.all().repeat_by(2).explode())
         ),
     ),
+    # two tables asked together
+    "a feature of the next unit": (
+        neighbours_in_two_tables,
+        gathered(lambda f: f.sort(UNIT).with_columns(pl.exclude(UNIT).shift(-1))),
+    ),
+    "a feature of all units of the part": (
+        neighbours_in_two_tables,
+        replaced(features, "of_units", of_all_rows),
+    ),
+    "a unit without rows has what others have": (
+        neighbours_in_two_tables,
+        replaced(
+            features,
+            "attached",
+            lambda h: (
+                lambda fitted, part, found: h(fitted, part, found).with_columns(
+                    pl.col("let:worst").fill_null(pl.col("let:worst").max())
+                )
+            ),
+        ),
+    ),
+    "a feature of an unbounded value": (
+        at_run_time_in_two_tables,
+        replaced(features, "_derived", unclipped),
+    ),
+    "a feature of another unit, by hand": (
+        by_hand,
+        gathered(lambda f: f.sort(UNIT).with_columns(pl.col(UNIT).reverse())),
+    ),
+    "a unit with two rows of features": (
+        at_run_time_in_two_tables,
+        replaced(features, "of_units", twice),
+    ),
+    "the join doubles rows": (by_hand, replaced(features, "attached", attached_twice)),
+    "the join drops rows": (by_hand, replaced(features, "attached", joined_inside)),
     # recodes and values
     "recode after bounding": (neighbours, term(lambda honest, _: honest * 2)),
     "clip forgotten": (neighbours, term(lambda _, vector: pl.col("value:" + vector.column))),
@@ -428,10 +575,25 @@ FAULTS: dict[str, tuple[Callable[[Patch], bool], Fault]] = {
 
 
 @pytest.mark.parametrize(
-    "hunter", [neighbours, loss, draws, bill, border, at_run_time], ids=lambda h: h.__name__
+    "hunter",
+    [
+        neighbours,
+        neighbours_in_two_tables,
+        loss,
+        draws,
+        bill,
+        border,
+        at_run_time,
+        at_run_time_in_two_tables,
+        by_hand,
+    ],
+    ids=lambda h: h.__name__,
 )
 def test_no_hunter_finds_a_fault_in_honest_code(hunter: Callable[[Patch], bool], monkeypatch: Patch) -> None:
-    if hunter is neighbours:  # the search over many worlds is a test of its own; a short one is enough here
+    if hunter in {
+        neighbours,
+        neighbours_in_two_tables,
+    }:  # the search over many worlds is a test of its own; a short one is enough here
         monkeypatch.setattr(f"{__name__}.SEARCH", settings(SEARCH, max_examples=100))
     assert not hunter(monkeypatch)
 

@@ -1,6 +1,7 @@
 """Small hostile tables (null, outside the domain, beyond the bounds, not a number) and questions of the whole form."""
 
 import math
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,17 @@ from anonymisation import aggregate
 from anonymisation.bounds import UNIT
 from anonymisation.plan import Plan, fit
 from anonymisation.vectors import Vector
-from tests.unit.anonymisation.question_tables import DEPARTMENTS, SCHEMA, STAYS, question
+from tests.unit.anonymisation.question_tables import (
+    DEPARTMENTS,
+    LAB,
+    LAB_SCHEMA,
+    LABS,
+    ROW,
+    SCHEMA,
+    STAYS,
+    question,
+    taking,
+)
 
 LETS = [
     {"name": "band", "expr": ["bins", "age", [18, 65]]},
@@ -97,15 +108,109 @@ QUESTIONS = st.builds(
 WORLDS = st.tuples(UNITS, QUESTIONS, st.binary(min_size=1, max_size=4), st.integers(1, 3))
 
 
-def exact(plan: Plan, units: dict[int, list[dict[str, Any]]], seed: bytes, parts: int) -> dict[Vector, Any]:
-    tables = [
+# --- two tables ---------------------------------------------------------------------------------------------------------
+
+TAKEN = [
+    {"name": "tested", "stat": "exists"},
+    {"name": "tests", "stat": "count", "high": 3},
+    {"name": "urgents", "stat": "count", "column": "urgent"},
+    {"name": "total", "stat": "sum", "column": "value", "low": "-2", "high": 40},
+    {"name": "worst", "stat": "max", "column": "value"},
+    {"name": "begun", "stat": "min", "column": "drawn"},
+    {"name": "entered", "stat": "first", "column": "kind", "order": "drawn"},
+    {"name": "ended", "stat": "last", "column": "ranked", "order": "value"},
+]
+JOINED_ASKS: list[dict[str, Any]] = [
+    {"name": "n", "stat": "count"},
+    {"name": "u", "stat": "units"},
+    {"name": "s", "stat": "sum", "column": "tests"},
+    {"name": "t", "stat": "sum", "column": "total"},
+    {"name": "m", "stat": "mean", "column": "worst"},
+    {"name": "w", "stat": "sum", "column": "weighed"},
+    {"name": "c", "stat": "count", "column": "ended"},
+    {"name": "h", "stat": "histogram", "column": "begun", "edges": ["2021-01-01"]},
+    {"name": "x", "stat": "contingency", "columns": ["tested", "entered"]},
+    {"name": "o", "stat": "correlation", "columns": ["age", "tests"]},
+]
+LAB_ROWS = st.builds(
+    lambda kind, value, ranked, drawn: (
+        LAB | {"kind": kind, "value": value, "ranked": ranked, "drawn": drawn, "urgent": True}
+    ),
+    st.sampled_from(["sodium", "lactate", "other", None]),
+    st.sampled_from([None, math.nan, math.inf, -1e300, 0.5, 20.0, 1e300]),
+    st.sampled_from([None, -(10**12), 3, 10**15]),
+    st.sampled_from([None, date(2018, 1, 1), date(2020, 6, 1), date(2021, 6, 1), date(2024, 1, 1)]),
+)
+JOINED_QUESTIONS = st.builds(
+    lambda ask, where, of_labs, by, rows, groups: question(
+        ask,
+        features=taking(*TAKEN, **({"where": of_labs} if of_labs else {})),
+        where=where,
+        by=by,
+        let=[{"name": "weighed", "expr": ["*", "age", ["col", "tests"]]}],
+        unit={"rows": rows, "groups": groups},
+    ),
+    st.lists(st.sampled_from(JOINED_ASKS), min_size=1, max_size=3, unique_by=lambda ask: ask["name"]),
+    st.sampled_from([None, None, [">", "tests", 1], ["not", ["==", "entered", "sodium"]]]),
+    st.sampled_from([None, None, ["==", "kind", "sodium"]]),
+    st.sampled_from([[], ["tested"], ["entered", "dead"], ["tests"], ["ended"]]),
+    st.integers(1, 4),
+    st.integers(1, 3),
+)
+STAY_ROWS = st.builds(
+    lambda age, dead: ROW | {"age": age, "dead": dead},
+    st.sampled_from([None, -(10**12), 0, 90, 10**15]),
+    st.sampled_from([True, False]),
+)
+BOTH = st.tuples(st.lists(STAY_ROWS, max_size=4), st.lists(LAB_ROWS, max_size=4))
+JOINED_WORLDS = st.tuples(
+    st.lists(BOTH, min_size=1, max_size=4),
+    JOINED_QUESTIONS,
+    st.binary(min_size=1, max_size=4),
+    st.integers(1, 3),
+    st.integers(1, 3),
+)
+
+
+def joined_moves_too_far(world: tuple[Any, Any, bytes, int, int]) -> bool:
+    """Say whether taking the first unit away, from both tables, moves any vector further than claimed."""
+    drawn, asked, seed, parts, other_parts = world
+    plan = fit(asked, STAYS, LABS)
+    both = {1000 - place: rows for place, rows in enumerate(drawn)}
+
+    def answered(units: dict[int, Any]) -> dict[Vector, Any]:
+        first, second = ({unit: rows[place] for unit, rows in units.items()} for place in (0, 1))
+        others = [table.lazy() for table in tables(second, other_parts, LAB_SCHEMA)]
+        return aggregate.aggregate(
+            plan, [table.lazy() for table in tables(first, parts, SCHEMA)], seed, others
+        )
+
+    return too_far(plan, answered(both), answered(dict(list(both.items())[1:])))
+
+
+# --- one unit more or less ----------------------------------------------------------------------------------------------
+
+
+def tables(units: dict[int, list[dict[str, Any]]], parts: int, schema: dict[str, Any]) -> list[pl.DataFrame]:
+    """Put each unit's rows into one of the parts."""
+    return [
         pl.DataFrame(
             [{UNIT: unit} | row for unit, rows in units.items() if unit % parts == place for row in rows],
-            schema=SCHEMA,
+            schema=schema,
         )
         for place in range(parts)
     ]
-    return aggregate.aggregate(plan, [table.lazy() for table in tables], seed)
+
+
+def exact(plan: Plan, units: dict[int, list[dict[str, Any]]], seed: bytes, parts: int) -> dict[Vector, Any]:
+    return aggregate.aggregate(plan, [table.lazy() for table in tables(units, parts, SCHEMA)], seed)
+
+
+def too_far(plan: Plan, before: dict[Vector, Any], after: dict[Vector, Any]) -> bool:
+    return any(
+        sum(int(d) ** 2 for d in before[vector] - after[vector]) > plan.sensitivity_squared(vector)
+        for vector in plan.vectors
+    )
 
 
 def moves_too_far(world: tuple[Any, Any, bytes, int]) -> bool:
@@ -114,8 +219,4 @@ def moves_too_far(world: tuple[Any, Any, bytes, int]) -> bool:
     plan = fit(asked, STAYS)
     units = {1000 - place: rows for place, rows in enumerate(drawn)}
     fewer = dict(list(units.items())[1:])
-    before, after = exact(plan, units, seed, parts), exact(plan, fewer, seed, parts)
-    return any(
-        sum(int(d) ** 2 for d in before[vector] - after[vector]) > plan.sensitivity_squared(vector)
-        for vector in plan.vectors
-    )
+    return too_far(plan, exact(plan, units, seed, parts), exact(plan, fewer, seed, parts))

@@ -32,6 +32,26 @@ STAYS = Table(
     ),
     rows=3,
     groups=2,
+    linkable=True,
+)
+LABS = Table(
+    dataset="labs",
+    version=2,
+    population="patients",
+    unit="nir",
+    unit_column="nip",
+    columns=(
+        Column("kind", "category", ("sodium", "lactate")),
+        Column("value", "decimal", None, "-1.0", "20.0", 1),
+        Column("ranked", "integer", None, "0", "9"),
+        Column("drawn", "date", None, "2020-01-01", "2022-12-31"),
+        Column("seen", "date"),
+        Column("urgent", "boolean"),
+        Column("loose", "decimal", digits=1),
+    ),
+    rows=4,
+    groups=2,
+    linkable=True,
 )
 PER_ROW = replace(STAYS, unit="row", unit_column=None)
 
@@ -45,6 +65,25 @@ SCHEMA: dict[str, Any] = {
     "entry": pl.Date,
     "noted": pl.Date,
     "dead": pl.Boolean,
+}
+LAB_SCHEMA: dict[str, Any] = {
+    UNIT: pl.UInt64,
+    "kind": pl.String,
+    "value": pl.Float64,
+    "ranked": pl.Int64,
+    "drawn": pl.Date,
+    "seen": pl.Date,
+    "urgent": pl.Boolean,
+    "loose": pl.Float64,
+}
+LAB = {
+    "kind": "sodium",
+    "value": 5.0,
+    "ranked": 3,
+    "drawn": date(2021, 5, 4),
+    "seen": None,
+    "urgent": False,
+    "loose": 1.0,
 }
 ROW = {
     "dept": "35",
@@ -61,6 +100,16 @@ ROW = {
 def frame(*rows: Mapping[str, Any]) -> pl.DataFrame:
     """Give stays: each row says its unit and what differs from the usual one."""
     return pl.DataFrame([{UNIT: 1} | ROW | dict(row) for row in rows], schema=SCHEMA)
+
+
+def labs(*rows: Mapping[str, Any]) -> pl.DataFrame:
+    """Give laboratory results: each row says its unit and what differs from the usual one."""
+    return pl.DataFrame([{UNIT: 1} | LAB | dict(row) for row in rows], schema=LAB_SCHEMA)
+
+
+def taking(*take: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Give a question's features of the laboratory results."""
+    return {"dataset": "labs", "take": list(take)} | fields
 
 
 def stays(unit: int, count: int, **values: Any) -> list[dict[str, Any]]:
