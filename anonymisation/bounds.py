@@ -22,8 +22,8 @@ Kind = Literal["category", "integer", "decimal", "date", "boolean"]
 class Column:
     """One declared column; `low`/`high` are decimal or ISO date strings, `digits` the decimals kept in sums.
 
-    Of a column that is `never_null` a mean shares its count with the count of rows. Where the data breaks the promise
-    the mean is off by the rows that lack a value; the privacy loss does not rest on it.
+    Of a column that is `never_null` a mean shares its count with the count of rows: intake keeps no row that lacks it.
+    The privacy loss does not rest on it.
     """
 
     name: str

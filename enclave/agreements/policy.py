@@ -97,7 +97,10 @@ class Transform(_Declared):
 
 
 class PolicyColumn(_Declared):
-    """One column: whom it could name, what it holds, on which shelf it lies."""
+    """One column: whom it could name, what it holds, on which shelf it lies.
+
+    Rows in which a column is empty that is `never_null` are put aside at intake; a mean of it then costs no count of its own.
+    """
 
     name: Name
     class_: Annotated[ColumnClass, Field(alias="class")]
@@ -107,6 +110,7 @@ class PolicyColumn(_Declared):
     domain: Annotated[tuple[Code, ...], Field(min_length=1, max_length=MOST_CODES)] | None = None
     bounds: Bounds | None = None
     transform: Transform | None = None
+    never_null: bool = False
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -130,11 +134,22 @@ class Caps(_Declared):
 
 
 class Privacy(_Declared):
-    """How much of one unit a question may see (rows, cells of a table) unless it asks for less, and the caps."""
+    """How much of one unit a question may see (rows, cells of a table, rows in one cell) unless it says so, and the caps.
+
+    `linkable`: the partner agrees that questions take it together with another linkable dataset of the same population.
+    """
 
     rows: Count
     groups: Count
+    rows_per_group: Count | None = None
+    linkable: bool = False
     caps: Caps
+
+    @model_validator(mode="after")
+    def _fit_in_each_other(self) -> Self:
+        if self.rows_per_group is not None and self.rows_per_group > self.rows:
+            raise ValueError("rows_per_group is at most rows")
+        return self
 
 
 class Disclosure(_Declared):
@@ -167,6 +182,14 @@ class DatasetPolicy(_Declared):
     def on(self, shelf: ShelfName) -> tuple[PolicyColumn, ...]:
         """Give the columns of a shelf, in the order declared."""
         return tuple(column for column in self.columns if column.shelf == shelf)
+
+    @property
+    def never_empty(self) -> tuple[str, ...]:
+        """The columns of the partner's file that are not empty in a row that is kept."""
+        said = (column for column in self.columns if column.never_null)
+        return tuple(
+            dict.fromkeys(column.transform.of if column.transform else column.name for column in said)
+        )
 
     @property
     def source_columns(self) -> tuple[PolicyColumn, ...]:
@@ -205,6 +228,8 @@ def to_table(policy: DatasetPolicy) -> Table:
         columns=tuple(_bounded(column) for column in policy.on("research")),
         rows=policy.privacy.rows,
         groups=policy.privacy.groups,
+        rows_per_group=policy.privacy.rows_per_group,
+        linkable=policy.privacy.linkable,
     )
 
 
@@ -217,6 +242,7 @@ def _bounded(column: PolicyColumn) -> Column:
         low=bounds.low if bounds else None,
         high=bounds.high if bounds else None,
         digits=bounds.digits if bounds else 0,
+        never_null=column.never_null,
     )
 
 
@@ -240,6 +266,8 @@ def _column_problems(column: PolicyColumn) -> Iterator[str]:
         yield "the research shelf holds categories, numbers, dates and booleans: choose another shelf or kind"
     if column.transform is not None and (column.shelf != "research" or column.kind != "integer"):
         yield "the year or the month of a date is an integer on the research shelf"
+    if column.never_null and column.shelf != "research":
+        yield "never_null is said of columns on the research shelf"
     yield from _domain_problems(column)
 
 
@@ -299,6 +327,11 @@ def _unit_problems(policy: DatasetPolicy) -> Iterator[tuple[Path, str]]:
     if policy.unit.column is None:
         if (policy.privacy.rows, policy.privacy.groups) != (1, 1):
             yield ("privacy",), "where the unit is the row, rows and groups are 1"
+        if policy.privacy.linkable:
+            yield (
+                ("privacy", "linkable"),
+                "where the unit is the row, nobody knows which rows of another dataset are whose",
+            )
         return
     unit = policy.column(policy.unit.column)
     if unit is None:

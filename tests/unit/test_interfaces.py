@@ -12,7 +12,7 @@ from anonymisation.disclosure.policy import DisclosurePolicy
 from anonymisation.disclosure.report import Verdict
 from anonymisation.disclosure.scan import check_files
 from anonymisation.estimate import Cell
-from anonymisation.form import Ask, Let, Question, Unit
+from anonymisation.form import Ask, Feature, Features, Let, Question, Unit
 from anonymisation.receipt import Receipt as AnonymisationReceipt
 from audit.event import TYPES
 from enclave.agreements import policy
@@ -93,7 +93,7 @@ def test_the_closed_list_of_event_types_is_the_codes() -> None:
 
 def test_a_question_has_the_fields_told() -> None:
     told = keys_of(quoted(11))
-    models: tuple[type[BaseModel], ...] = (Question, Let, Unit, Ask)
+    models: tuple[type[BaseModel], ...] = (Question, Features, Feature, Let, Unit, Ask)
     assert set(told) == {name for model in models for name in model.model_fields}
 
 

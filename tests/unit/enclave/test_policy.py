@@ -73,6 +73,28 @@ def test_the_question_layer_gets_the_research_shelf_and_nothing_else() -> None:
     assert (cost.low, cost.high, cost.digits) == ("-1.5", "10.25", 2)
 
 
+def test_what_a_steward_declares_as_fact_reaches_the_question_layer() -> None:
+    told = changed("groups: 4", "groups: 4, rows_per_group: 2, linkable: true")
+    told = told.replace("domain: [01, 02, 2A]", "domain: [01, 02, 2A], never_null: true")
+    policy = load_policy(told.replace("keep: year}", "keep: year}, never_null: true"))
+    table = to_table(policy)
+    assert (table.rows_per_group, table.linkable) == (2, True)
+    assert {column.name: column.never_null for column in table.columns} == {
+        "year": True,
+        "dept": True,
+        "cost": False,
+    }
+    assert policy.never_empty == ("born", "dept")
+    usual = to_table(load_policy(SOUND))
+    assert (usual.rows_per_group, usual.linkable) == (None, False)
+
+
+def test_rows_that_are_their_own_unit_are_linked_to_nothing() -> None:
+    rand = (POLICIES / "rand-hie.yaml").read_text(encoding="utf-8")
+    error = refused(rand.replace("  rows: 1\n", "  rows: 1\n  linkable: true\n"))
+    assert "which rows of another dataset" in error.message
+
+
 def test_a_dataset_without_a_person_column_protects_the_row() -> None:
     table = to_table(load_policy((POLICIES / "rand-hie.yaml").read_text(encoding="utf-8")))
     assert (table.unit, table.unit_column) == ("row", None)
@@ -112,6 +134,9 @@ def test_a_dataset_without_a_person_column_protects_the_row() -> None:
         ("column: nir, id_type: nir", "column: dept, id_type: nir", 4, "class direct, kind id"),
         ("column: nir, id_type: nir", "column: nir, id_type: row", 4, "id_type: row and no column"),
         ("column: nir, id_type: nir", "id_type: row", 12, "rows and groups are 1"),
+        ("groups: 4", "groups: 4, rows_per_group: 9", 12, "at most rows"),
+        ("unit: {column: nir, id_type: nir}", "unit: {id_type: row} #", 12, "rows and groups are 1"),
+        ("kind: text, shelf: text", "kind: text, shelf: text, never_null: true", 11, "on the research shelf"),
         ("person: 10", "person: 25", 12, "a person's cap"),
         ("person: 10", "person: 0", 12, "person"),
         ("threshold: 11", "threshold: 5", 13, "threshold"),
