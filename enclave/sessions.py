@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Final
 
 from enclave.errors import EnclaveError, NotFound
@@ -19,6 +20,7 @@ from enclave.settings import Settings
 
 SESSION_DIGITS: Final = 10
 DATA_SOCKET: Final = "data.sock"
+EXAMPLES: Final = "exemples"
 HUB: Final = Actor("hub", "service", "none")
 
 
@@ -33,6 +35,29 @@ class Holder:
 def session_of(holder: Holder) -> str:
     """Give the ten hex digits of a person's session in a project."""
     return hashlib.sha256(f"{holder.person}|{holder.project}".encode()).hexdigest()[:SESSION_DIGITS]
+
+
+def new_workspace(folder: Path, examples: Path) -> None:
+    """Make a workspace with a copy of the worked notebooks in it; one that is there is left as it is.
+
+    It appears whole or not at all, beside a name that no sandbox can reach: what a kernel left in a workspace (a link,
+    say) is never written through.
+    """
+    if folder.exists():
+        return
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    making = Path(mkdtemp(prefix=".new-", dir=folder.parent))
+    (making / EXAMPLES).mkdir(mode=0o700)
+    for notebook in sorted(examples.glob("*.ipynb")):
+        copy = making / EXAMPLES / notebook.name
+        copy.write_bytes(notebook.read_bytes())
+        copy.chmod(0o600)
+    try:
+        making.rename(folder)
+    except OSError:  # another opening of the same session was first
+        shutil.rmtree(making)
+        if not folder.is_dir():
+            raise
 
 
 @dataclass
@@ -59,8 +84,9 @@ class Sessions:
             project=holder.project,
         )
         self._holders[session] = holder
-        for folder in (self.folder(session) / "nb", self.folder(session) / "data", self.workspace(holder)):
+        for folder in (self.folder(session) / "nb", self.folder(session) / "data"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new_workspace(self.workspace(holder), self.settings.notebook.code / "examples")
         self.listen(self.socket(session))
         return session
 
