@@ -1,8 +1,8 @@
 """The sequencer: one thread owns the log, commits whoever waits together, and answers only after the fsync.
 
-Order of every round: entries and their signed checkpoint into the database (durable), answers, then tiles and
-checkpoint as files. A round never starts while the files of an earlier one are missing, so the files are at
-most one commit behind; a restart makes up for that from the database.
+Order of every round: entries and their signed checkpoint into the database (durable), then answers; tiles and
+checkpoint follow as files on the publisher's thread. Files that cannot be written, or stay behind, stop the next
+round; a restart makes up for what they lack from the database.
 """
 
 import fcntl
@@ -23,16 +23,15 @@ from audit.details_store import Details
 from audit.errors import AuditError, Conflict, LogDamaged, LogUnavailable, NotFound, ProofWrong
 from audit.event import Event, as_submitted, canonical, stamp, utc_now
 from audit.proof import prove
+from audit.publisher import Publisher, Shown, unknown_state
 from audit.store import Held, Row, Store, Trouble
-from audit.tiles import CHECKPOINT, WIDTH, Edge, TileReader, clear_scratch, drop_partials, write_files
+from audit.tiles import CHECKPOINT, WIDTH, Edge, TileReader, clear_scratch, write_files
 from audit.tree import Frontier, leaf_hash
 
 DATABASE: Final = "log.db"
 LOCK: Final = "lock"
 VKEY: Final = "vkey"
 MAX_BATCH: Final = 256
-NOT_SHOWN: Final = -1
-PUBLISH_CHUNK: Final = 16 * WIDTH
 RESTORE: Final = "keep the folder as it is and verify it against the last export"
 
 logger = logging.getLogger(__name__)
@@ -81,13 +80,12 @@ class Log:
         self._broken: AuditError | None = None
         self._closed = False
         self._door = threading.Lock()  # so that nothing is queued behind the end
-        self._shown = threading.Condition()  # told when the files have caught up
         self._lock = lock_folder(directory)
         try:
             self._open()
         except Trouble as error:
             os.close(self._lock)
-            raise _unknown_state() from error
+            raise unknown_state() from error
         except BaseException:
             os.close(self._lock)
             raise
@@ -111,11 +109,11 @@ class Log:
         frontier = Frontier().extended(self.store.hashes(0, published.size))
         if frontier.root() != published.root:
             raise LogDamaged("root_differs", "log.db does not have the entries the checkpoint signs", RESTORE)
-        self._edge = self._edge_at(published.size)
+        edge = self._edge_at(published.size)
         self._frontier = frontier.extended(self.store.hashes(published.size, size))
         self._check_newest(size)
-        self._shown_size, self._shown_note = NOT_SHOWN, ""
-        self._publish()
+        self._publisher = Publisher(self.directory, self.store, edge)
+        self._publisher.start(Shown(size, self._note))
         if self._details_key is not None:
             self.details = Details(self.directory / DETAILS, self._details_key, size)
 
@@ -147,11 +145,12 @@ class Log:
         """
         if not 0 <= index < self._frontier.size:
             raise NotFound("no_entry", f"the trail has no entry {index}")
-        with self._shown:
-            if not self._shown.wait_for(lambda: self._shown_size > index, timeout):
-                raise LogUnavailable("tiles_not_written", "the trail's files are behind", "try again")
-            note, size = self._shown_note, self._shown_size
-        return prove(TileReader(self.directory, size), index, note).text()
+        shown = self._publisher.wait_for(index, timeout)
+        return prove(TileReader(self.directory, shown.size), index, shown.note).text()
+
+    def check_files(self) -> None:
+        """Raise what kept tiles and checkpoint from being written, if anything did the last time."""
+        self._publisher.check()
 
     def check(self) -> None:
         """Raise what stands in the way of recording, if anything does."""
@@ -197,10 +196,18 @@ class Log:
             self._closed = True
             self._queue.put(None)
         self._thread.join()
+        self._end_files()
         self.store.close()
         if self.details is not None:
             self.details.close()
         os.close(self._lock)
+
+    def _end_files(self) -> None:
+        shown = self._publisher.close()
+        try:
+            self.store.note_shown(shown.size)
+        except (LogUnavailable, Trouble) as error:
+            logger.warning("how far the files go was not noted: %s", error)
 
     # The sequencer's thread
 
@@ -227,7 +234,7 @@ class Log:
         try:
             self._refuse_if_broken()
             self._refuse_if_gone()
-            self._publish()
+            self._publisher.let_pass()
             answers = self._append(waiting)
         except Exception as error:  # noqa: BLE001  (a thread that dies would leave callers waiting)
             refusal = self._refusal(error)
@@ -236,7 +243,6 @@ class Log:
             return
         for each, answer in zip(waiting, answers, strict=True):
             _settle(each.answer, answer)
-        self._publish_after()
 
     def _refuse_if_broken(self) -> None:
         if self._broken is not None:
@@ -255,7 +261,7 @@ class Log:
         if isinstance(error, AuditError):
             return error
         logger.error("the log stops: its state on disk is not known (%s)", type(error).__name__)
-        self._broken = _unknown_state()
+        self._broken = unknown_state()
         return self._broken
 
     def _append(self, waiting: Sequence[_Waiting]) -> list[Accepted | AuditError]:
@@ -308,41 +314,9 @@ class Log:
     def _commit(self, rows: Sequence[Row]) -> None:
         grown = self._frontier.extended(row.leaf_sha256 for row in rows)
         note = self._signer.sign(Checkpoint(self._signer.name, grown.size, grown.root()))
-        self.store.append(rows, grown.size, note)
+        self.store.append(rows, grown.size, note, self._publisher.shown.size)
         self._frontier, self._note = grown, note
-
-    def _publish_after(self) -> None:
-        try:
-            self._publish()
-        except Exception as error:  # noqa: BLE001  (the entries are durable; the next round tries again first)
-            logger.warning("tiles not written yet: %s", self._refusal(error))
-
-    def _publish(self) -> None:
-        """Write the tiles and the checkpoint up to what is durable."""
-        size, note = self._frontier.size, self._note
-        if self._shown_size == size:
-            return
-        try:
-            filled: list[str] = []
-            while self._edge.size < size:
-                filled += self._write_tiles(min(size, self._edge.size + PUBLISH_CHUNK))
-            write_files(self.directory, {CHECKPOINT: note.encode()})
-            drop_partials(self.directory, filled)
-        except OSError as error:
-            raise LogUnavailable(
-                "tiles_not_written",
-                f"the trail's files cannot be written ({error.strerror}); nothing was recorded",
-                "free space or mount the folder for writing",
-            ) from error
-        with self._shown:
-            self._shown_size, self._shown_note = size, note
-            self._shown.notify_all()
-
-    def _write_tiles(self, end: int) -> list[str]:
-        growth = self._edge.grow(self.store.leaves(self._edge.size, end))
-        write_files(self.directory, growth.files)
-        self._edge = growth.edge
-        return growth.filled
+        self._publisher.offer(Shown(grown.size, note))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -358,14 +332,6 @@ def _settle(waiting: "Future[Accepted]", answer: Accepted | AuditError) -> None:
         waiting.set_exception(answer)
     else:
         waiting.set_result(answer)
-
-
-def _unknown_state() -> LogUnavailable:
-    return LogUnavailable(
-        "log_state_unknown",
-        "the trail's disk failed in the middle of a write; nothing more is recorded",
-        "check the disk, then restart the recorder: it takes up what is durable",
-    )
 
 
 def lock_folder(directory: Path, owner: str = "recorder owns this trail") -> int:

@@ -119,6 +119,7 @@ async def _open_intents(request: Request) -> Response:
 async def _health(request: Request) -> Response:
     log = _log(request)
     log.check()
+    log.check_files()
     head = log.head
     return JSONResponse(
         {"origin": head.origin, "size": head.size, "root": head.root.hex(), "version": __version__}

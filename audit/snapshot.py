@@ -9,7 +9,7 @@ from typing import Final, Self
 import sqlalchemy as sa
 
 from audit.errors import LogDamaged
-from audit.store import CHECKPOINT, ENTRY, INDEXED, OBJECT, SCHEMA, STREAM_ROWS, other_schema
+from audit.store import CHECKPOINT, ENTRY, INDEXED, OBJECT, SCHEMA, SHOWN, STREAM_ROWS, other_schema
 
 NOT_OPENED: Final = "unable to open database file"
 _COLUMNS: Final = tuple(ENTRY.c[name] for name in INDEXED)
@@ -88,8 +88,7 @@ class Snapshot:
         with self._telling():
             return self._db.execute(sa.select(CHECKPOINT.c.note).where(CHECKPOINT.c.size == size)).scalar()
 
-    def commits_after(self, size: int) -> int:
-        """Give how many checkpoints were signed beyond a size."""
-        query = sa.select(sa.func.count()).select_from(CHECKPOINT).where(CHECKPOINT.c.size > size)
+    def shown(self) -> int:
+        """Give how many entries the files are known to have shown."""
         with self._telling():
-            return int(self._db.execute(query).scalar_one())
+            return int(self._db.execute(sa.select(sa.func.max(SHOWN.c.size))).scalar() or 0)

@@ -25,7 +25,7 @@ from audit.checkpoint import Checkpoint, Signer
 from audit.event import Event, new_id, stamp, utc_now
 from audit.export import export
 from audit.log import Log
-from audit.store import ENTRY, OBJECT, Row, Search, Store
+from audit.store import Row, Search, Store, insert_rows
 from audit.tiles import TileReader
 from audit.tree import Frontier, consistency_path, leaf_hash
 from audit.verify import verify
@@ -81,10 +81,8 @@ def plain(store: Store, start: int, events: Sequence[Event]) -> None:
         ts = utc_now()
         leaf = stamp(each, seq=seq, ts=ts, log=ORIGIN)
         rows.append(Row(seq, each.id, leaf, NO_HASH, ts, each.as_mapping(), tuple(each.objects())))
-    objects = [{"seq": row.seq, "object": one} for row in rows for one in row.objects]
     with store._engine.begin() as db:  # noqa: SLF001  (the same connection settings, so the same durability)
-        db.execute(ENTRY.insert(), [row.values() for row in rows])
-        db.execute(OBJECT.insert(), objects)
+        insert_rows(db, rows)
 
 
 class Signed:
@@ -194,8 +192,8 @@ def one_act(folder: Path, signer: Signer) -> None:
 class SlowSync(Store):
     """The same database on a disk that takes a while for each fsync: the sleep stands for it, once a commit."""
 
-    def append(self, rows: Sequence[Row], size: int, note: str) -> None:
-        super().append(rows, size, note)
+    def append(self, rows: Sequence[Row], size: int, note: str, shown: int = 0) -> None:
+        super().append(rows, size, note, shown)
         time.sleep(SLOW_SYNC)
 
 

@@ -106,6 +106,9 @@ class Recorder(Protocol):
         **detail: Any,
     ) -> Recorded: ...
 
+    def proof(self, index: int) -> str:
+        """Give an entry's inclusion proof, once the trail's files show the entry."""
+
 
 @dataclass
 class OpenAct:

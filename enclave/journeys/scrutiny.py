@@ -25,7 +25,7 @@ from enclave.agreements.rules import has_role
 from enclave.errors import BadInput, ComponentDown, NotFound
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
-from enclave.recording import EventObject, Recorder, Visitor
+from enclave.recording import EventObject, Recorded, Recorder, Visitor
 from enclave.settings import TrailSettings
 
 MAY_READ_THE_TRAIL: Final = frozenset({Role.AUDITOR})
@@ -73,13 +73,13 @@ def _certificates(path: Path) -> bytes:
 
 def verify_now(recorder: Recorder, visitor: Visitor, trail: Path, trusts: Trusted) -> Report:
     """Verify the trail as it lies on disk, with both verdicts."""
-    _note(recorder, visitor, "audit.verify", {})
+    _note_in_files(recorder, visitor, "audit.verify", {})
     return verify(trail, trusted=trusts)
 
 
 def flagged(recorder: Recorder, visitor: Visitor, trail: Path) -> list[Flag]:
     """Read the whole trail by the stated rules; recorded like a search."""
-    _note(recorder, visitor, "audit.search", {"flags": 1})
+    _note_in_files(recorder, visitor, "audit.search", {"flags": 1})
     size = verify(trail).size
     return flags(orjson.loads(entry) for entry in entries(trail, size))
 
@@ -136,7 +136,7 @@ def approvers(events: list[dict[str, Any]]) -> list[str]:
 
 def checkpoint(recorder: Recorder, visitor: Visitor, trail: Path) -> str:
     """Give the signed checkpoint: what an auditor keeps, to compare every later state of the trail with."""
-    _note(recorder, visitor, "audit.export", {"checkpoint": 1})
+    _note_in_files(recorder, visitor, "audit.export", {"checkpoint": 1})
     return (trail / "checkpoint").read_text()
 
 
@@ -154,11 +154,16 @@ def bundle(recorder: Recorder, visitor: Visitor, trail: Path) -> bytes:
 
 def note_export(recorder: Recorder, visitor: Visitor) -> None:
     """Record that an auditor takes a copy of the trail away."""
-    _note(recorder, visitor, "audit.export", {})
+    _note_in_files(recorder, visitor, "audit.export", {})
 
 
-def _note(recorder: Recorder, visitor: Visitor, act: str, counts: dict[str, int]) -> None:
+def _note_in_files(recorder: Recorder, visitor: Visitor, act: str, counts: dict[str, int]) -> None:
+    """Record, and wait for the files to show it: they follow the record, and what comes next reads them."""
+    recorder.proof(_note(recorder, visitor, act, counts).index)
+
+
+def _note(recorder: Recorder, visitor: Visitor, act: str, counts: dict[str, int]) -> Recorded:
     has_role(visitor.person, MAY_READ_THE_TRAIL)
-    recorder.single(
+    return recorder.single(
         act, actor=visitor.acting_as(Role.AUDITOR), objects=[TRAIL], outcome="success", counts=counts or None
     )

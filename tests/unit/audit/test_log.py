@@ -150,9 +150,10 @@ def test_files_that_cannot_be_written_refuse_the_next_event_and_heal(log, make):
     level.rename(log.directory / "kept")
     level.write_bytes(b"in the way")
     assert log.record(make()).index == 1
+    refused("tiles_not_written", log.prove, 1)
+    refused("tiles_not_written", log.check_files)
     refused("tiles_not_written", log.record, make())
     assert log.head.size == 2
-    refused("tiles_not_written", lambda: log.prove(1, timeout=0.01))
     level.unlink()
     (log.directory / "kept").rename(level)
     assert log.record(make()).index == 2
@@ -201,6 +202,7 @@ def test_an_fsync_that_fails_refuses_the_next_event_and_loses_nothing(log, make,
     with monkeypatch.context() as patch:
         patch.setattr("audit.tiles.os.fsync", fails)
         assert log.record(make()).index == 0
+        refused("tiles_not_written", log.prove, 0)
         refused("tiles_not_written", log.record, make())
     assert log.record(make()).index == 1
     log.prove(1)
@@ -236,7 +238,7 @@ def test_an_unknown_failure_of_the_disk_stops_the_log_until_a_restart(log, make,
 
 def test_an_event_that_waited_while_the_log_broke_is_refused(log, make):
     answer: Future = Future()
-    log._broken = log_module._unknown_state()
+    log._broken = log_module.unknown_state()
     log._queue.put(log_module._Waiting(make(), answer))
     refused("log_state_unknown", answer.result)
 

@@ -59,7 +59,7 @@ def test_what_is_no_event_is_refused_and_not_recorded(client, log, body, status,
 def test_a_log_that_does_not_answer_in_time_is_a_refusal(client, raw, log, monkeypatch):
     monkeypatch.setattr(recorder, "ANSWER_SECONDS", 0.05)
     gate = threading.Event()
-    monkeypatch.setattr(log, "_publish", gate.wait)
+    monkeypatch.setattr(log, "_refuse_if_gone", gate.wait)
     answer = post(client, event := raw())
     gate.set()
     assert answer.status_code == 503

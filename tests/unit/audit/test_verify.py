@@ -127,17 +127,30 @@ def test_an_empty_log_is_whole(log):
     assert (report.exit_code, report.size) == (0, 0)
 
 
-def test_files_one_commit_behind_are_those_of_a_log_at_work(trail, signer, make, whole):
+def test_files_behind_the_database_are_those_of_a_log_that_was_killed(trail, signer, make, tmp_path):
+    log = Log(trail, signer)
+    log._publisher.offer = lambda _: None
+    for _ in range(3):
+        log.record(make())
+    killed = shutil.copytree(trail, tmp_path / "killed")
+    log.close()
+    report = verify(killed)
+    assert (report.exit_code, report.size) == (0, 300)
+    again = Log(killed, signer)
+    assert again.head.size == 303
+    again.close()
+    assert verify(killed).size == 303
+
+
+def test_files_behind_what_the_database_saw_them_show_were_rolled_back(trail, signer, make, whole):
     log = Log(trail, signer)
     log.record(make())
     log.close()
-    for name in ("checkpoint", "tile"):
-        if (trail / name).is_dir():
-            shutil.rmtree(trail / name)
-            shutil.copytree(whole / name, trail / name)
-        else:
-            shutil.copy(whole / name, trail / name)
-    assert verify(trail).exit_code == 0
+    shutil.rmtree(trail / "tile")
+    shutil.copytree(whole / "tile", trail / "tile")
+    shutil.copy(whole / "checkpoint", trail / "checkpoint")
+    report = verify(trail)
+    assert (report.step("database").verdict, report.first_broken_index) == ("failed", 300)
 
 
 def test_a_database_that_cannot_be_opened_here_says_nothing_about_the_trail(trail):
