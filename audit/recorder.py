@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import __version__
+from audit import __version__, retention_doors
 from audit.checkpoint import Signer
 from audit.details import MAX_DETAIL_BYTES, parse_submitted
 from audit.errors import AuditError, BadInput, LogUnavailable, NotFound, TooLarge
@@ -47,10 +47,12 @@ def create_app(log: Log) -> Starlette:
             Route("/v1/open", _open_intents, methods=["GET"]),
             Route("/v1/health", _health, methods=["GET"]),
             Route("/v1/proof/{index:int}", _proof, methods=["GET"]),
+            *retention_doors.routes(),
         ],
         exception_handlers={AuditError: _refuse, HTTPException: _no_such_address, Trouble: _fault},
     )
     app.state.log = log
+    app.state.keeper = retention_doors.Keeper(log)
     return app
 
 
