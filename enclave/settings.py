@@ -88,6 +88,8 @@ class TrailSettings(_Section):
 
     `witnesses`: `VKEY URL` each; `quorum`: how many must agree (0: all); `stamp_url`, `stamp_roots_file`: a
     time-stamping authority and what its stamps lead to; `confirm_seconds`: how often all of them are asked.
+    `access_days`, `decision_years`: how long details of persons are kept (`audit.retention`); more than 365 days take
+    a `retention_reason`, a code that goes into the trail.
     """
 
     origin: str = Field("enclave.example/trail", pattern=r"^[!-*,-~]{3,120}$")
@@ -97,6 +99,9 @@ class TrailSettings(_Section):
     stamp_url: Annotated[str, Field(pattern=r"^(https?://\S+)?$")] = ""
     stamp_roots_file: Path | None = None
     confirm_seconds: int = Field(3_600, ge=60)
+    access_days: int = Field(365, ge=365, le=3_650)
+    decision_years: int = Field(10, ge=1, le=50)
+    retention_reason: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_.-]{0,63})?$")] = ""
 
 
 class NotebookSettings(_Section):
@@ -122,6 +127,12 @@ class WarmSettings(_Section):
     megabytes: int = Field(1024, ge=0)
 
 
+class AnswerSettings(_Section):
+    """`slot_seconds`: an answer comes at the end of the first slot, or of the second, twice as long, and so on."""
+
+    slot_seconds: float = Field(0.25, ge=0.05, le=60)
+
+
 class Settings(BaseSettings):
     """Where the house lives and how it behaves."""
 
@@ -139,6 +150,7 @@ class Settings(BaseSettings):
     notebook: NotebookSettings = NotebookSettings()
     intake: IntakeSettings = IntakeSettings()
     warm: WarmSettings = WarmSettings()
+    answers: AnswerSettings = AnswerSettings()
 
     @classmethod
     def settings_customise_sources(

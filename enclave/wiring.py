@@ -18,6 +18,8 @@ from enclave.journeys.caps import NewCap
 from enclave.journeys.intake import IntakeTools
 from enclave.journeys.keys import KeyTools
 from enclave.journeys.question import Desk
+from enclave.journeys.running import Running
+from enclave.journeys.slots import Slots
 from enclave.local_http import LocalService
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
@@ -138,7 +140,9 @@ def engine_desk(settings: Settings) -> Desk:
     trail.close_interrupted()
     keys = open_keys(settings, Rights.ENGINE)
     warm = WarmColumns(settings.warm.seconds, settings.warm.megabytes << 20)
-    return Desk(settings.state / "shelves", Ledger.open(settings.state / "ledger.db"), keys, trail, warm)
+    running = Running(Slots(settings.answers.slot_seconds))
+    ledger = Ledger.open(settings.state / "ledger.db")
+    return Desk(settings.state / "shelves", ledger, keys, trail, warm, running=running)
 
 
 class EngineCaps:

@@ -10,7 +10,7 @@ from enclave.agreements.words import Dataset
 from enclave.desks.people import PeopleDesk
 from enclave.errors import NotFound
 from enclave.journeys.caps import MAY_LOOK
-from enclave.journeys.question import declared_json
+from enclave.journeys.matter import declared_json
 from enclave.people import Person
 from enclave.web.needs import CapChange, Json, PopulationCharge, PopulationSheet
 

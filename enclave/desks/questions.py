@@ -14,7 +14,8 @@ from enclave.agreements.words import Dataset
 from enclave.desks.people import PeopleDesk
 from enclave.desks.tools import today
 from enclave.errors import EnclaveError, NotFound, Refused
-from enclave.journeys.question import RESEARCHER_ROLES, dataset_of, describe, order
+from enclave.journeys.matter import dataset_of, features_of
+from enclave.journeys.question import RESEARCHER_ROLES, describe, order
 from enclave.people import Person, Role
 from enclave.recording import EventObject, Visitor
 from enclave.web.needs import Allowance, BudgetSheet, Charge, Json, OutsideLoss
@@ -47,10 +48,13 @@ class QuestionDesk(PeopleDesk):
     def rehearse(self, person: Person, project: str, question: Json, rows: int, seed: int) -> Json:
         """Run a question exactly on made-up rows, here: neither the engine nor a shelf is asked."""
         asked = parse(question)
-        table = self._declared(person, project, question)
-        check(asked, table)
+        ordered = self._order(person, project, question)
+        table = to_table(load_policy(ordered["policy_yaml"]))
+        second = ordered["second"]
+        other = None if second is None else to_table(load_policy(second["policy_yaml"]))
+        check(asked, table, other)
         left = dict.fromkeys(SCOPES, 0)
-        return {**rehearsal.rehearse(asked, table, rows, seed), "left": left, "index": None}
+        return {**rehearsal.rehearse(asked, table, rows, seed, other), "left": left, "index": None}
 
     def profile(self, person: Person, project: str, dataset: str, rho_micro: int | None) -> Json:
         """Give the dataset's profile, paid once by the house, and the bounds it advises; free."""
@@ -88,7 +92,8 @@ class QuestionDesk(PeopleDesk):
         try:
             asked = order(self.agreements, visitor, project, dataset, question, today())
         except Refused as refusal:
-            self._record_refusal(visitor, project, dataset, refusal)
+            about = {dataset, features_of(question) or dataset}
+            self._record_refusal(visitor, project, sorted(about), refusal)
             raise
         return asked.model_dump()
 
@@ -96,11 +101,13 @@ class QuestionDesk(PeopleDesk):
         """Give what was declared about a dataset this person may ask about today."""
         return to_table(load_policy(self._order(person, project, question)["policy_yaml"]))
 
-    def _record_refusal(self, visitor: Visitor, project: str, dataset: str, refusal: EnclaveError) -> None:
+    def _record_refusal(
+        self, visitor: Visitor, project: str, datasets: Sequence[str], refusal: EnclaveError
+    ) -> None:
         self.recorder.single(
             "data.denied",
             actor=visitor.acting_as(*RESEARCHER_ROLES),
-            objects=[EventObject("dataset", dataset)],
+            objects=[EventObject("dataset", dataset) for dataset in datasets],
             project=project,
             outcome="denied",
             reason=refusal.code,

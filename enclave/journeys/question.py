@@ -13,18 +13,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from anonymisation import adviser, profile
 from anonymisation import answer as answering
 from anonymisation.bounds import Table
 from anonymisation.ledger import SCOPES, Balance, Charge, Ledger, Scope
-from anonymisation.question import Question, check, digest, parse
+from anonymisation.question import Question, check, parse
 from enclave.agreements.policy import load_policy, policy_sha256, to_table
 from enclave.agreements.rules import may_ask
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset
 from enclave.errors import BadInput, Damaged, NotFound
+from enclave.journeys.matter import Described, Matter, declared_json, features_of
 from enclave.journeys.profile import HOUSE, Profiles
 from enclave.journeys.running import Run, Running, Watched
 from enclave.journeys.sealed_answers import answer_name, seal_answer, unseal_answer
@@ -32,13 +34,25 @@ from enclave.people import Role
 from enclave.recording import Actor, EventObject, Recorded, Recorder, Visitor, recorded
 from vault.keys import KeyService
 from vault.manifest import Manifest, read_manifest
-from vault.shelf import open_shelf
+from vault.shelf import Shelf, open_shelf
 from vault.warm import WarmColumns
 
 DEFAULT_QUESTIONS: Final = 50
 """A project's cap is meant for about so many questions: the price bounds are advised for unless another is said."""
 SEED_LABEL: Final = "bounding|v1|"
 RESEARCHER_ROLES: Final = (Role.RESEARCHER, Role.PROJECT_LEAD)
+
+
+class Second(BaseModel):
+    """The second dataset of a question that takes features of one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    dataset: str
+    version: int
+    manifest_sha256: str
+    policy_yaml: str
+    agreement: str
 
 
 class Order(BaseModel):
@@ -57,6 +71,7 @@ class Order(BaseModel):
     policy_yaml: str
     project_cap: int
     person_cap: int
+    second: Second | None = None
     question: dict[str, Any] | None = None
     rho_micro: int | None = None
     session: str | None = None
@@ -75,14 +90,23 @@ def order(
     question: Mapping[str, Any] | None,
     today: date,
 ) -> Order:
-    """Ask the three questions the service can answer, and write the order for the engine.
+    """Ask the three questions the service can answer, of each dataset, and write the order for the engine.
 
     Raises `NotFound` and `Refused` with the rule that says no.
     """
-    about = agreements.dataset(dataset)
-    held = agreements.agreements(project)
-    agreement = may_ask(visitor.person, agreements.project(project), about, held, today)
-    return describe(visitor, project, about, agreement.id, question)
+
+    def allowed(dataset: str) -> tuple[Dataset, str]:
+        about, held = agreements.dataset(dataset), agreements.agreements(project)
+        return about, may_ask(visitor.person, agreements.project(project), about, held, today).id
+
+    taken = features_of(question or {})
+    asked = describe(visitor, project, *allowed(dataset), question)
+    if taken is None:
+        return asked
+    other = describe(visitor, project, *allowed(taken))
+    return asked.model_copy(
+        update={"second": Second(**other.model_dump(include=set(Second.model_fields) - {"second"}))}
+    )
 
 
 def describe(
@@ -121,14 +145,6 @@ def describe(
     )
 
 
-def dataset_of(question: Mapping[str, Any]) -> str:
-    """Give the dataset a question names, before anything else of it is looked at."""
-    named = question.get("dataset")
-    if not isinstance(named, str):
-        raise BadInput("question_form", "The question names no dataset.", 'Give "dataset": its id.')
-    return named
-
-
 @dataclass(frozen=True)
 class Desk:
     """The engine's half: it opens the research shelf, keeps the ledger, and lets nothing exact out."""
@@ -154,9 +170,8 @@ class Desk:
 
     def price(self, asked: Order) -> dict[str, Any]:
         """Tell what a question costs and how exact its answer would be; free, and independent of the data."""
-        _, table = self._described(asked)
-        question = _fitting(asked, table)
-        return {**answering.price(question, table).to_json(), "left": self._left(asked, table)}
+        matter = self._fitting(asked)
+        return {**matter.price.to_json(), "left": self._left(asked, matter.table)}
 
     def ask(self, asked: Order) -> dict[str, Any]:
         """Answer, paying once; the same question of the same project again is the same answer, free.
@@ -165,31 +180,26 @@ class Desk:
         Raises `AnonymisationError` for a question that does not fit or that a budget cannot pay, before data is
         opened; after that the loss stays spent whatever happens.
         """
-        manifest, table = self._described(asked)
-        question = _fitting(asked, table)
-        key = (asked.project, digest(question), asked.dataset, asked.version)
-        self._declare_caps(asked, table)
-        dropped = self._dropped(asked, table, question)
+        matter = self._fitting(asked)
+        key = (asked.project, matter.sha256, asked.dataset, asked.version)
+        self._declare_caps(asked, matter.table)
+        dropped = self._dropped(asked, matter.table, matter.question)
         with self.running.one(asked.person, key) as run:
-            return _with_dropped(self._answered(asked, manifest, table, question, run), dropped)
+            return _with_dropped(self._answered(asked, matter, run), dropped)
 
     def cancel(self, asked: Order) -> dict[str, Any]:
         """Stop a question of this person before its answer is stored; what was reserved for it stays spent."""
-        _, table = self._described(asked)
-        sha256 = digest(_fitting(asked, table))
+        sha256 = self._fitting(asked).sha256
         return {"question_sha256": sha256, "stopped": self.running.stop(asked.person, asked.project, sha256)}
 
-    def _answered(
-        self, asked: Order, manifest: Manifest, table: Table, question: Question, run: Run
-    ) -> dict[str, Any]:
-        sha256 = run.question
-        kept = self.ledger.replay(asked.project, sha256, asked.dataset, asked.version)
+    def _answered(self, asked: Order, matter: Matter, run: Run) -> dict[str, Any]:
+        kept = self.ledger.replay(asked.project, matter.sha256, asked.dataset, asked.version)
         if kept is not None:
-            return self._replayed(asked, table, question, sha256, kept)
-        with recorded(self.recorder, "data.query", **self._told(asked, table, question, sha256)) as act:
-            answer = self._paid(asked, manifest, table, question, act.receipt, run)
-            act.closing["dp"] = _loss(question, table)
-        return self._delivered(answer, asked, table, act.receipt, replayed=False)
+            return self._replayed(asked, matter, kept)
+        with recorded(self.recorder, "data.query", **self._told(asked, matter)) as act:
+            answer = self._paid(asked, matter, act.receipt, run)
+            act.closing["dp"] = matter.loss
+        return self._delivered(answer, asked, matter.table, act.receipt, replayed=False)
 
     def make_profile(self, asked: Order) -> dict[str, Any]:
         """Have the dataset's profile made, charged once to its population; told as projects will see it."""
@@ -205,9 +215,7 @@ class Desk:
                 asked.rho_micro or profile.RHO_MICRO,
                 asked.actor,
                 allow,
-                lambda receipt: open_shelf(
-                    self.root, manifest, "research", self.keys, receipt, self.warm
-                ).parts(),
+                lambda receipt: self._opened(manifest, receipt)[1],
                 self._seed(table),
             )
         return {"profile": made.to_json()}
@@ -225,6 +233,11 @@ class Desk:
             )
         advice = adviser.advise(table, found, asked.rho_micro or asked.project_cap // DEFAULT_QUESTIONS)
         return {"profile": found.to_json(), "advice": advice.to_json()}
+
+    def _opened(self, manifest: Manifest, receipt: Recorded) -> tuple[Shelf, list[pl.LazyFrame]]:
+        """Open the research shelf."""
+        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt, self.warm)
+        return shelf, shelf.parts()
 
     def _dropped(self, asked: Order, table: Table, question: Question) -> dict[str, Any] | None:
         """Say which share of all rows the question's bound leaves out, where the dataset has a profile."""
@@ -277,52 +290,60 @@ class Desk:
             "charges": [{"at": one.reserved, **vars(one.reservation.charge)} for one in charges],
         }
 
-    def _paid(
-        self,
-        asked: Order,
-        manifest: Manifest,
-        table: Table,
-        question: Question,
-        receipt: Recorded,
-        run: Run,
-    ) -> dict[str, Any]:
+    def _paid(self, asked: Order, matter: Matter, receipt: Recorded, run: Run) -> dict[str, Any]:
         charge = Charge(
-            population=table.population,
+            population=matter.table.population,
             project=asked.project,
             person=asked.person,
-            question_sha256=digest(question),
+            question_sha256=matter.sha256,
             dataset=asked.dataset,
             version=asked.version,
-            rho_micro=answering.price(question, table).rho_micro,
+            rho_micro=matter.price.rho_micro,
             event_id=receipt.event_id,
         )
         reservation = self.ledger.reserve(charge, receipt)
-        run.paid = True
-        shelf = open_shelf(self.root, manifest, "research", self.keys, receipt, self.warm)
-        seed = self._seed(table)
-        with shelf.named_failures(), self._one_at_a_time:
-            found = answering.compute(question, table, Watched(shelf.parts(), run), seed)
-            run.go_on()
-        answer = {
-            **found.to_json(),
-            "rho_micro": found.rho_micro,
-            "epsilon": found.epsilon,
-            "delta": found.delta,
-        }
-        self.ledger.release(
-            reservation.id, self._seal(answer, asked, charge.question_sha256, receipt), receipt
-        )
+        with run.held():  # from here on what happens, and how long it takes, depends on the data
+            found = self._computed(matter, receipt, run)
+            answer = {
+                **found.to_json(),
+                "rho_micro": found.rho_micro,
+                "epsilon": found.epsilon,
+                "delta": found.delta,
+            }
+            sealed = self._seal(answer, asked, matter.sha256, receipt)
+            self.ledger.release(reservation.id, sealed, receipt)
         return answer
 
-    def _replayed(
-        self, asked: Order, table: Table, question: Question, sha256: str, kept: bytes
-    ) -> dict[str, Any]:
-        told = self._told(asked, table, question, sha256)
-        with recorded(self.recorder, "data.query", **told, reason="replayed") as act:
-            answer = self._unseal(kept, asked, sha256, act.receipt)
-        return self._delivered(answer, asked, table, act.receipt, replayed=True)
+    def _computed(self, matter: Matter, receipt: Recorded, run: Run) -> answering.Answer:
+        shelf, parts = self._opened(matter.manifest, receipt)
+        watched, others = Watched(parts, run), Watched(self._second_parts(matter, receipt), run)
+        seed = self._seed(matter.table)
+        with shelf.named_failures(), self._one_at_a_time:
+            found = answering.compute(matter.question, matter.table, watched, seed, matter.other, others)
+            run.go_on()
+        return found
 
-    def _described(self, asked: Order) -> tuple[Manifest, Table]:
+    def _second_parts(self, matter: Matter, receipt: Recorded) -> list[pl.LazyFrame]:
+        """Open the second dataset, where there is one."""
+        return [] if matter.second is None else self._opened(matter.second[0], receipt)[1]
+
+    def _replayed(self, asked: Order, matter: Matter, kept: bytes) -> dict[str, Any]:
+        told = self._told(asked, matter)
+        with recorded(self.recorder, "data.query", **told, reason="replayed") as act:
+            answer = self._unseal(kept, asked, matter.sha256, act.receipt)
+        return self._delivered(answer, asked, matter.table, act.receipt, replayed=True)
+
+    def _fitting(self, asked: Order) -> Matter:
+        """Give what the order is about; raises before any data is opened where the question does not fit it."""
+        if asked.question is None:
+            raise BadInput("question_missing", "No question was asked.", "Send one.")
+        manifest, table = self._described(asked)
+        second = None if asked.second is None else self._described(asked.second)
+        question = parse(asked.question)
+        check(question, table, None if second is None else second[1])
+        return Matter(manifest, table, question, second)
+
+    def _described(self, asked: Order | Second) -> Described:
         """Read the manifest the trail knows, and the policy whose hash stands in it."""
         manifest = read_manifest(
             self.root,
@@ -341,17 +362,18 @@ class Desk:
         # a policy has versions of its own; the table's is that of the data
         return manifest, replace(to_table(load_policy(asked.policy_yaml)), version=asked.version)
 
-    def _told(self, asked: Order, table: Table, question: Question, sha256: str) -> dict[str, Any]:
+    def _told(self, asked: Order, matter: Matter) -> dict[str, Any]:
+        agreements = {asked.agreement, *([] if asked.second is None else [asked.second.agreement])}
         return {
             "actor": asked.actor,
             "project": asked.project,
             "objects": [
-                EventObject("dataset", asked.dataset, sha256=asked.manifest_sha256),
-                EventObject("population", table.population),
-                EventObject("question", sha256, sha256=sha256),
-                EventObject("agreement", asked.agreement),
+                *matter.datasets,
+                EventObject("population", matter.table.population),
+                EventObject("question", matter.sha256, sha256=matter.sha256),
+                *(EventObject("agreement", one) for one in sorted(agreements)),
             ],
-            "dp": _loss(question, table),
+            "dp": matter.loss,
         }
 
     def _delivered(
@@ -408,45 +430,3 @@ def _with_dropped(answer: dict[str, Any], dropped: dict[str, Any] | None) -> dic
         return answer
     words = {spoken: f"{said} {dropped['words'][spoken]}" for spoken, said in answer["words"].items()}
     return {**answer, "words": words, "dropped": dropped}
-
-
-def _fitting(asked: Order, table: Table) -> Question:
-    if asked.question is None:
-        raise BadInput("question_missing", "No question was asked.", "Send one.")
-    question = parse(asked.question)
-    check(question, table)
-    return question
-
-
-def _loss(question: Question, table: Table) -> dict[str, Any]:
-    price = answering.price(question, table)
-    return {
-        "mechanism": "gaussian",
-        "rho_micro": price.rho_micro,
-        "epsilon": f"{price.epsilon:.6f}",  # the trail's schema has decimals as strings, without exponents
-        "delta": f"{price.delta:.12f}",
-        "unit": table.unit,
-    }
-
-
-def declared_json(table: Table) -> dict[str, Any]:
-    columns = [
-        {
-            "name": one.name,
-            "kind": one.kind,
-            "domain": one.domain,
-            "low": one.low,
-            "high": one.high,
-            "digits": one.digits,
-        }
-        for one in table.columns
-    ]
-    return {
-        "dataset": table.dataset,
-        "version": table.version,
-        "population": table.population,
-        "unit": table.unit,
-        "rows": table.rows,
-        "groups": table.groups,
-        "columns": columns,
-    }

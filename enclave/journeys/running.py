@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from enclave.errors import Refused
+from enclave.journeys.slots import Slots
 
 Part = TypeVar("Part")
 Key = tuple[str, str, str, int]  # project, question, dataset, version
@@ -23,10 +24,31 @@ class Run:
     project: str
     question: str
     dataset: str
-    done: int = 0
+    slots: Slots = field(default_factory=Slots)
     of: int = 0
     paid: bool = False
     stopped: bool = False
+    _began: float = 0.0
+    _taken: list[float] = field(default_factory=list)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let nobody see when the work on paid data ends: whatever it ends with is held until its slot does."""
+        self.paid, self._began = True, self.slots.clock()
+        try:
+            yield
+        finally:
+            self.slots.await_end(self._began)
+
+    def take(self) -> None:
+        """Note that a part is taken up."""
+        self._taken.append(self.slots.clock() - self._began)
+
+    @property
+    def done(self) -> int:
+        """How many parts were taken up when the last slot ended."""
+        told = self.slots.before(self.slots.clock() - self._began)
+        return min(self.of, sum(at <= told for at in self._taken)) if told else 0
 
     def go_on(self) -> None:
         """Raise `question_cancelled` once it was stopped; what was reserved stays spent, and it says which."""
@@ -40,7 +62,7 @@ class Run:
             raise Refused("question_cancelled_unpaid", "The question was cancelled; nothing was spent.")
 
     def to_json(self) -> dict[str, Any]:
-        """Tell where it stands; nothing of this is read from the data."""
+        """Tell where it stood when the last slot ended; nothing of this is read from the data."""
         return {
             "question_sha256": self.question,
             "dataset": self.dataset,
@@ -54,6 +76,7 @@ class Run:
 class Running:
     """The questions of this process that have no answer yet."""
 
+    slots: Slots = field(default_factory=Slots)
     _guard: threading.Lock = field(default_factory=threading.Lock)
     _runs: list[Run] = field(default_factory=list)
     _asked: dict[Key, tuple[threading.Lock, int]] = field(default_factory=dict)
@@ -62,7 +85,7 @@ class Running:
     def one(self, person: str, key: Key) -> Iterator[Run]:
         """Hold a question's place; the same question of the same project waits here and then finds the answer paid."""
         project, question, dataset, _ = key
-        run = Run(person, project, question, dataset)
+        run = Run(person, project, question, dataset, self.slots)
         with self._guard:
             self._runs.append(run)
         try:
@@ -105,11 +128,14 @@ class Running:
 
 
 class Watched(Sequence[Part]):
-    """A table's parts, counted as they are taken up; a stopped question takes up no further one."""
+    """A table's parts, counted as they are taken up; a stopped question takes up no further one.
+
+    A question of two tables counts the parts of both.
+    """
 
     def __init__(self, parts: Sequence[Part], run: Run) -> None:
         self._parts, self._run = parts, run
-        run.of = len(parts)
+        run.of += len(parts)
 
     def __len__(self) -> int:
         return len(self._parts)
@@ -122,5 +148,5 @@ class Watched(Sequence[Part]):
         self._run.go_on()
         part = self._parts[place]
         if isinstance(place, int):
-            self._run.done = min(self._run.done + 1, self._run.of)
+            self._run.take()
         return part

@@ -14,7 +14,7 @@ from anonymisation.bounds import Table
 from anonymisation.question import parse
 from enclave.agreements.policy import load_policy, to_table
 from enclave.demo import cast
-from enclave.journeys.question import declared_json
+from enclave.journeys.matter import declared_json
 from enclave.people import Person
 from enclave.web.needs import Allowance, BudgetSheet
 from tests.places import NOTEBOOK_VENV

@@ -10,6 +10,8 @@ import pyarrow as pa
 from anonymisation.ledger import Ledger
 from enclave.agreements.policy import load_policy, policy_sha256
 from enclave.journeys.question import Desk, Order
+from enclave.journeys.running import Running
+from enclave.journeys.slots import Slots
 from enclave.recording import Actor, EventObject
 from tests.unit.journeys.recorder_for_tests import RecorderForTests
 from vault.keyring import create_keyring, open_keyring
@@ -30,7 +32,7 @@ columns:
   - {name: days, class: plain, kind: integer, shelf: research, bounds: {low: 0, high: 60}}
   - {name: cost, class: plain, kind: decimal, shelf: research, bounds: {low: 0, high: 5000, digits: 2}}
   - {name: entry, class: quasi, kind: date, shelf: research, bounds: {low: 2023-01-01, high: 2025-12-31}}
-privacy: {rows: 4, groups: 2, caps: {population: 2000000, project: 500000, person: 250000}}
+privacy: {rows: 4, groups: 2, linkable: true, caps: {population: 2000000, project: 500000, person: 250000}}
 """
 
 
@@ -38,17 +40,17 @@ def policy(dataset: str = "stays") -> str:
     return POLICY.replace("dataset: stays", f"dataset: {dataset}")
 
 
-def table() -> pa.Table:
+def table(rows: int = STAYS) -> pa.Table:
     rng = np.random.default_rng(7)
-    days = rng.integers(19_400, 20_400, STAYS).astype("int32")
+    days = rng.integers(19_400, 20_400, rows).astype("int32")
     return pa.table(
         {
-            "_unit": pa.array(rng.integers(0, UNITS, STAYS, dtype=np.uint64)),
+            "_unit": pa.array(rng.integers(0, UNITS, rows, dtype=np.uint64)),
             "sex": pa.DictionaryArray.from_arrays(
-                pa.array(rng.integers(0, 2, STAYS).astype("int32")), pa.array(["F", "M"])
+                pa.array(rng.integers(0, 2, rows).astype("int32")), pa.array(["F", "M"])
             ),
-            "days": pa.array(rng.integers(0, 20, STAYS)),
-            "cost": pa.array(np.round(rng.gamma(2.0, 400.0, STAYS), 2)),
+            "days": pa.array(rng.integers(0, 20, rows)),
+            "cost": pa.array(np.round(rng.gamma(2.0, 400.0, rows), 2)),
             "entry": pa.array(days, pa.date32()),
         }
     )
@@ -63,7 +65,9 @@ class Engine:
     manifests: dict[tuple[str, int], str]
     intake: Any
 
-    def bring_in(self, dataset: str = "stays", version: int = 1) -> None:
+    def bring_in(
+        self, dataset: str = "stays", version: int = 1, *, buckets: int = 4, rows: int = STAYS
+    ) -> None:
         """Write a version of the same people's stays."""
         imported = self.recorder.single(
             "data.import",
@@ -74,10 +78,10 @@ class Engine:
             self.desk.root,
             dataset=dataset,
             version=version,
-            shelves={"research": table()},
+            shelves={"research": table(rows)},
             unit_column="_unit",
             order_key=bytes(range(32)),
-            buckets=4,
+            buckets=buckets,
             domains={"sex": ["F", "M"]},
             policy_sha256=policy_sha256(policy(dataset)),
             previous=None,
@@ -110,16 +114,22 @@ class Engine:
         return self.desk.ledger.left(population, "", "").population.spent
 
 
-def engine(folder: Path) -> Engine:
+def engine(folder: Path, running: Running | None = None, *, rows: int = STAYS) -> Engine:
     """Build everything in a folder, with version 1 of the stays brought in."""
     (folder / "trail").mkdir(mode=0o700)
     (folder / "shelves").mkdir(mode=0o700)
     create_keyring(folder / "keyring.json", PASSPHRASE)
     recorder = RecorderForTests(folder / "trail")
     keys = open_keyring(folder / "keyring.json", PASSPHRASE, Rights.ENGINE)
-    desk = Desk(folder / "shelves", Ledger.open(folder / "ledger.db"), keys, recorder)
+    desk = Desk(
+        folder / "shelves",
+        Ledger.open(folder / "ledger.db"),
+        keys,
+        recorder,
+        running=running or Running(Slots(0.05)),
+    )
     made = Engine(desk, recorder, {}, open_keyring(folder / "keyring.json", PASSPHRASE, Rights.INTAKE))
-    made.bring_in()
+    made.bring_in(rows=rows)
     return made
 
 
