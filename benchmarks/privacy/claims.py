@@ -1,0 +1,43 @@
+"""One JSON line a claim, and the clocks it is measured with."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+
+
+def claim(
+    name: str,
+    values: Sequence[float],
+    target: float,
+    against: str,
+    *,
+    at_least: bool = False,
+    worst: bool = False,
+    rounds: int | None = None,
+) -> bool:
+    """Print a claim: the median of its rounds (or the worst of them) beside its target, and say whether it is met."""
+    value = (min(values) if at_least else max(values)) if worst else median(values)
+    met = value >= target if at_least else value <= target
+    told = {
+        "claim": name,
+        "value": round(value, 4),
+        "target": target,
+        "ok": met,
+        "rounds": rounds or len(values),
+    }
+    print(json.dumps({**told, "against": against}), flush=True)
+    return met
+
+
+def not_run(name: str, reason: str, tried: Sequence[str]) -> bool:
+    """Print that a claim could not be measured here, why, and what was tried."""
+    print(json.dumps({"claim": name, "ok": None, "reason": reason, "tried": list(tried)}), flush=True)
+    return True
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Give the seconds an act takes."""
+    started = time.perf_counter()
+    act()
+    return time.perf_counter() - started
