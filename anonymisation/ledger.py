@@ -8,6 +8,7 @@ one is held by the project's.
 """
 
 import hashlib
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,6 +96,19 @@ class CapSet:
     at: str
 
 
+@dataclass(frozen=True)
+class Record:
+    """A line of the ledger for whoever compares it with the trail: no population, no project, no person."""
+
+    kind: Literal["charge", "answer", "cap"]
+    id: str
+    event_id: str
+    index: int
+    at: str
+    rho_micro: int | None = None
+    question_sha256: str | None = None
+
+
 class Ledger:
     """The one door to the ledger's database."""
 
@@ -134,6 +148,16 @@ class Ledger:
 
         The receipt is of `data.query`, is the charge's own event, and names `dataset:<id>` and `question:<sha256>`.
         """
+        return self._charge(charge, receipt, within_caps=True)
+
+    def reenter(self, charge: Charge, receipt: Receipt) -> Reservation:
+        """Write a charge that was made and that this ledger lost; it is a fact, so no cap is asked.
+
+        The receipt is of the event that announced the charge then.
+        """
+        return self._charge(charge, receipt, within_caps=False)
+
+    def _charge(self, charge: Charge, receipt: Receipt, *, within_caps: bool) -> Reservation:
         _check_charge(charge, receipt)
         reservation = Reservation(uuid4().hex, charge)
         row = {"id": reservation.id, **asdict(charge), **_stamp(receipt)}
@@ -142,7 +166,9 @@ class Ledger:
                 select(RESERVATION.c.id).where(RESERVATION.c.event_id == charge.event_id)
             ).first():
                 raise ReceiptMismatch("The receipt has paid for a question before.")
-            _check_caps(_left(connection, charge.population, charge.project, charge.person), charge.rho_micro)
+            if within_caps:
+                left = _left(connection, charge.population, charge.project, charge.person)
+                _check_caps(left, charge.rho_micro)
             connection.execute(insert(RESERVATION), row)
         return reservation
 
@@ -208,6 +234,29 @@ class Ledger:
         """Give every project's charges on a population, oldest first."""
         with reading(self._engine) as connection:
             return _entries(connection, population=population)
+
+    def knows(self, events: Collection[str]) -> frozenset[str]:
+        """Give those of these events that a charge or a cap of this ledger was made under."""
+        wanted = sorted(events)
+        columns = (RESERVATION.c.event_id, CAP.c.receipt_event)
+        with reading(self._engine) as connection:
+            return frozenset(
+                known
+                for column in columns
+                for known in connection.execute(select(column).where(column.in_(wanted))).scalars()
+            )
+
+    def records(self) -> Iterator[Record]:
+        """Give every line with the event it was written under: charges, the answers to them, caps."""
+        with reading(self._engine) as connection:
+            for one in connection.execute(select(RESERVATION).order_by(RESERVATION.c.receipt_index)):
+                index, event = one.receipt_index, one.receipt_event
+                yield Record("charge", one.id, event, index, one.at, one.rho_micro, one.question_sha256)
+            for one in connection.execute(select(RELEASE).order_by(RELEASE.c.receipt_index)):
+                yield Record("answer", one.reservation, one.receipt_event, one.receipt_index, one.at)
+            for one in connection.execute(select(CAP).order_by(CAP.c.id)):
+                index, event = one.receipt_index, one.receipt_event
+                yield Record("cap", f"cap-{one.id}", event, index, one.at, one.rho_micro)
 
     def caps(self, population: str) -> list[CapSet]:
         """Give every cap ever set on a population and its shares, oldest first."""

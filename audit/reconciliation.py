@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from audit.completeness import HAPPENED, Anomaly
+from audit.report import Books
 from audit.statement import BOOK_OF, Kind, Record, Statement
 
 Event = Mapping[str, Any]
@@ -193,6 +194,11 @@ class Reconciliation:
     def explained(self) -> int:
         """How many records name an act that did not end well: a crash or a failure between two steps."""
         return sum(len(self._by_event[each]) for each in self._no_good_end)
+
+    def told(self, differences: int) -> Books:
+        """Give how much was compared."""
+        heading = self.statement.heading
+        return Books(heading.read, heading.unread, len(self.statement.records), self.explained, differences)
 
     def _unannounced(self) -> list[Anomaly]:
         return [

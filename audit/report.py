@@ -30,6 +30,17 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
+class Books:
+    """How the trail compares with the house's books: those read, those not, records, and what differs."""
+
+    read: tuple[str, ...]
+    unread: tuple[str, ...]
+    records: int
+    explained: int
+    differences: int
+
+
+@dataclass(frozen=True)
 class Step:
     """One thing that was checked, and what came of it, in words."""
 
@@ -57,6 +68,7 @@ class Report:
     cpu_seconds: float
     witnessed: Confirmed | None = None
     stamped: Confirmed | None = None
+    books: Books | None = None
 
     @property
     def exit_code(self) -> int:

@@ -19,7 +19,7 @@ from audit.errors import AuditError, BadInput, LogDamaged, ProofWrong
 from audit.event import SCHEMA_VERSION, TYPES, as_submitted, parse
 from audit.log import DATABASE, VKEY
 from audit.reconciliation import Reconciliation
-from audit.report import KEPT, SHOWN, Confirmed, Findings, Name, Report
+from audit.report import KEPT, SHOWN, Books, Confirmed, Findings, Name, Report
 from audit.snapshot import Snapshot, Unreadable
 from audit.statement import Statement
 from audit.store import indexed
@@ -62,6 +62,7 @@ class _Verification:
         self._start_reading()
         self.outside: tuple[Confirmed | None, Confirmed | None] = (None, None)
         self.anomalies: list[Anomaly] = []
+        self.compared: Books | None = None
         self._started = time.process_time()
 
     def _start_reading(self) -> None:
@@ -363,14 +364,13 @@ class _Verification:
             )
             self.found.say("reconciled", "not done", words)
             return
-        heading, records = self.books.statement.heading, len(self.books.statement.records)
-        right = f"{records} records of {', '.join(heading.read) or 'no book'} agree with the trail"
-        if self.books.explained:
-            right += f", {self.books.explained} of them by an act that did not end well"
         anomalies = self.books.anomalies()
-        if heading.unread and not anomalies:
-            words = f"{right}; not read: {', '.join(heading.unread)}"
-            self.found.say("reconciled", "not done", words)
+        self.compared = told = self.books.told(len(anomalies))
+        right = f"{told.records} records of {', '.join(told.read) or 'no book'} agree with the trail"
+        if told.explained:
+            right += f", {told.explained} of them by an act that did not end well"
+        if told.unread and not anomalies:
+            self.found.say("reconciled", "not done", f"{right}; not read: {', '.join(told.unread)}")
         self._fit("reconciled", anomalies, "records do not agree with the trail", right)
 
     def _report(self, verifier: Verifier | None, checkpoint: Checkpoint | None) -> Report:
@@ -391,6 +391,7 @@ class _Verification:
             cpu_seconds=round(time.process_time() - self._started, 3),
             witnessed=self.outside[0],
             stamped=self.outside[1],
+            books=self.compared,
         )
 
 

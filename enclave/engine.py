@@ -17,23 +17,25 @@ from starlette.routing import Route
 from anonymisation import noise
 from anonymisation.errors import AnonymisationError
 from enclave.errors import EnclaveError, Told, as_json, http_status
+from enclave.journeys.ledger_guard import LedgerGuard
 from enclave.journeys.question import Desk, Order
 from enclave.listeners import Listeners, until_told_to_stop
 from enclave.recording import Actor
 from enclave.settings import Settings, read_settings
-from enclave.wiring import engine_desk
+from enclave.wiring import engine_desk, ledger_guard
 from vault.errors import VaultError
 
 # An order carries the policy (at most a few MB of domains) and a question of at most 64 kB.
 ORDER_BYTES_MAX = 16 << 20
 
 
-def application(desk: Desk) -> Starlette:
-    """Give the engine's HTTP face."""
+def application(desk: Desk, guard: LedgerGuard) -> Starlette:
+    """Give the engine's HTTP face; nothing that reads or spends a budget is done while the guard refuses."""
 
     def answering(act: Callable[[Order], dict[str, Any]]) -> Callable[[Request], Awaitable[JSONResponse]]:
         async def endpoint(request: Request) -> JSONResponse:
             asked = Order.model_validate_json(await _body(request))
+            guard.check()
             return JSONResponse(await run_in_threadpool(act, asked))
 
         return endpoint
@@ -47,6 +49,7 @@ def application(desk: Desk) -> Starlette:
 
     async def population(request: Request) -> JSONResponse:
         body = await request.json()
+        guard.check()
         actor = Actor(**body["actor"])
         await run_in_threadpool(desk.declare_population, body["population"], body["cap"], actor)
         return JSONResponse({})
@@ -56,6 +59,7 @@ def application(desk: Desk) -> Starlette:
 
     async def caps(request: Request) -> JSONResponse:
         cap = await request.json()
+        guard.check()
         actor = Actor(**cap.pop("actor"))
         await run_in_threadpool(
             desk.set_cap, cap["scope"], cap["population"], cap["own"], cap["rho_micro"], actor
@@ -80,9 +84,23 @@ def application(desk: Desk) -> Starlette:
         Route("/v1/forget", forget, methods=["POST"]),
         Route("/v1/populations/{population}", told_population),
         Route("/v1/caps", caps, methods=["POST"]),
+        *_book_routes(desk, guard),
     ]
     told = dict.fromkeys((EnclaveError, AnonymisationError, VaultError), _refused)
     return Starlette(routes=routes, exception_handlers=told)  # type: ignore[arg-type]  # starlette types handlers by Exception
+
+
+def _book_routes(desk: Desk, guard: LedgerGuard) -> list[Route]:
+    """Give what is done with the ledger itself, also while the guard refuses."""
+
+    async def reenter(request: Request) -> JSONResponse:
+        actor = Actor(**(await request.json())["actor"])
+        return JSONResponse({"entered": await run_in_threadpool(guard.reenter, actor)})
+
+    async def records(_: Request) -> JSONResponse:
+        return JSONResponse({"records": await run_in_threadpool(desk.ledger_records)})
+
+    return [Route("/v1/records", records), Route("/v1/reenter", reenter, methods=["POST"])]
 
 
 async def _body(request: Request) -> bytes:
@@ -104,7 +122,9 @@ async def serve(settings: Settings) -> None:
 
     async def lay_out(listeners: Listeners) -> None:
         desk = await asyncio.to_thread(engine_desk, settings)
-        await asyncio.to_thread(listeners.add, settings.socket("engine"), application(desk))
+        guard = ledger_guard(settings, desk.ledger)
+        await asyncio.to_thread(guard.look)
+        await asyncio.to_thread(listeners.add, settings.socket("engine"), application(desk, guard))
         # the noise library takes seconds to load: not at the first researcher's expense
         listeners.in_the_background(noise.warm)
 

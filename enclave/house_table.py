@@ -47,6 +47,16 @@ def writing(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+def every_line(engine: Engine) -> Iterator[tuple[str, int, str, int]]:
+    """Give (table, number, event, index of the event) of every line of the book, for the reconciliation."""
+    books = [mapper.class_ for mapper in HOUSE.mappers if issubclass(mapper.class_, Line)]
+    with reading(engine) as session:
+        for table in sorted(books, key=lambda one: str(one.__tablename__)):
+            lines = session.exec(select(table.n, table.event_id, table.event_index).order_by(col(table.n)))
+            for number, event, index in lines:
+                yield str(table.__tablename__), number or 0, event, index
+
+
 def newest(session: Session, table: type[TableT], *key: Any, where: Sequence[Any] = ()) -> list[TableT]:
     """Give the newest line for each value of the key columns, in the order they were first written."""
     last = select(func.max(col(table.n))).where(*where).group_by(*key)

@@ -6,9 +6,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import orjson
 import uuid_utils
 
 from enclave import __version__
@@ -16,6 +18,7 @@ from enclave.local_http import LocalService
 from enclave.recording import Actor, EventObject, Outcome, Recorded
 
 INTERRUPTED = "interrupted"
+LEAF = b"\x00"  # RFC 6962 section 2.1
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,22 @@ class RecorderClient:
         told = {"outcome": outcome, "reason": reason, **detail}
         return self._record(
             receipt.act, "outcome", receipt.actor, objects, receipt.project, receipt.corr, told
+        )
+
+    def receipt_of(self, event: Mapping[str, Any]) -> Receipt:
+        """Give the receipt of an announcement that the trail holds; for writing again what was lost since."""
+        leaf = orjson.dumps(dict(event), option=orjson.OPT_SORT_KEYS)
+        told = tuple(EventObject(**one) for one in event.get("object", ()))
+        return Receipt(
+            index=event["seq"],
+            event_id=event["id"],
+            leaf_sha256=sha256(LEAF + leaf).digest(),
+            act=event["type"],
+            objects=frozenset(str(one) for one in told),
+            corr=event["corr"],
+            actor=Actor(**event["actor"]),
+            told=told,
+            project=event.get("project"),
         )
 
     def close_interrupted(self, *, of_earlier_runs: bool = False) -> int:

@@ -17,6 +17,7 @@ from enclave.house import open_house
 from enclave.journeys.caps import NewCap
 from enclave.journeys.intake import IntakeTools
 from enclave.journeys.keys import KeyTools
+from enclave.journeys.ledger_guard import LedgerGuard
 from enclave.journeys.question import Desk
 from enclave.journeys.running import Running
 from enclave.journeys.slots import Slots
@@ -35,6 +36,7 @@ from vault.warm import WarmColumns
 
 if TYPE_CHECKING:
     from enclave.desks import FrontDesk
+    from enclave.journeys.statement import BooksOfTheHouse
 
 # A first question waits for opendp's import (about 5 s on a cold disk) and for the shelf.
 ENGINE_SECONDS = 300.0
@@ -145,6 +147,11 @@ def engine_desk(settings: Settings) -> Desk:
     return Desk(settings.state / "shelves", ledger, keys, trail, warm, running=running)
 
 
+def ledger_guard(settings: Settings, ledger: Ledger) -> LedgerGuard:
+    """Give what compares the engine's ledger with the trail."""
+    return LedgerGuard(recorder(settings, "engine"), ledger, settings.state / "shelves")
+
+
 class EngineCaps:
     """The caps, declared and set through the engine: nobody else writes the ledger."""
 
@@ -160,6 +167,11 @@ class EngineCaps:
     def population(self, population: str) -> dict[str, Any]:
         """Give a population's caps and charges."""
         return self._engine.call("GET", f"/v1/populations/{population}")
+
+    def reenter(self, visitor: Visitor) -> int:
+        """Have what the ledger lost entered again from the trail; gives how many charges and caps."""
+        actor = vars(visitor.acting_as(Role.SENIOR_STEWARD))
+        return int(self._engine.call("POST", "/v1/reenter", {"actor": actor})["entered"])
 
     def set_cap(self, cap: NewCap, visitor: Visitor) -> None:
         """Set a cap; the engine records the change before it makes it."""
@@ -222,6 +234,24 @@ def release_folder(settings: Settings, keys: KeyService) -> ReleaseFolder:
     )
 
 
+def books_of_the_house(
+    settings: Settings, stores: Stores, trail: RecorderClient, keys: KeyService | None = None
+) -> "BooksOfTheHouse":
+    """Give what an auditor compares the trail with; packages are looked at with the publisher's keys."""
+    from enclave.journeys.statement import BooksOfTheHouse  # few processes state them
+
+    publisher = open_keys(settings, Rights.PUBLISHER) if keys is None else keys
+    return BooksOfTheHouse(
+        recorder=trail,
+        engine=LocalService("engine", settings.socket("engine"), ENGINE_SECONDS),
+        house=stores.engine,
+        packages=release_folder(settings, publisher),
+        keys=publisher,
+        shelves=settings.state / "shelves",
+        hub=settings.state / "hub" / "hub.sqlite",
+    )
+
+
 def front_desk(
     settings: Settings,
     *,
@@ -245,4 +275,5 @@ def front_desk(
         denials=Denials(trail),
         engine=LocalService("engine", settings.socket("engine"), ENGINE_SECONDS),
         sessions=Sessions(settings, trail, listen, hang_up),
+        books=books_of_the_house(settings, stores, trail, keys),
     )

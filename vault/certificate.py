@@ -47,6 +47,15 @@ TO VERIFY THIS PACKAGE, in the folder it was unpacked into, run the commands abo
 """
 
 
+STAMPED: Final = """
+5. checkpoint.tsr est l'horodatage (RFC 3161) du fichier checkpoint. Avec le certificat racine de l'autorité, reçu d'elle :
+   openssl ts -verify -in checkpoint.tsr -data checkpoint -CAfile RACINE.pem
+
+5. checkpoint.tsr is the time stamp (RFC 3161) of the file checkpoint; check it as above, with the authority's root
+   certificate, which you have from the authority.
+"""
+
+
 def commands(request: PackageRequest) -> list[str]:
     """Give the shell commands that check a package, in order."""
     bag = request.request
@@ -58,12 +67,13 @@ def commands(request: PackageRequest) -> list[str]:
     ]
 
 
-def read_me(request: PackageRequest, key: Key) -> str:
-    """Give LISEZ-MOI.txt, French first."""
+def read_me(request: PackageRequest, key: Key, *, stamped: bool = False) -> str:
+    """Give LISEZ-MOI.txt, French first; `stamped` says that a time stamp lies beside it."""
     listed = "\n".join(f"  {number}. {command}" for number, command in enumerate(commands(request), 1))
-    return READ_ME.format(
+    told = READ_ME.format(
         request=request.request, house=one_line(request.house), commands=listed, key=_key_line(key)
     )
+    return told + (STAMPED if stamped else "")
 
 
 def certificate(

@@ -8,7 +8,7 @@ inputs give the same bytes.
 import hashlib
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
@@ -34,6 +34,7 @@ MINISIG: Final = f"{TAG_MANIFEST}.minisig"
 DSSE: Final = "tagmanifest.dsse.json"
 LOG_PROOF: Final = "release.tlog-proof"
 CHECKPOINT: Final = "checkpoint"
+STAMP: Final = "checkpoint.tsr"  # only where a time-stamping authority answered
 PUBLIC_KEY: Final = "minisign.pub"
 CERTIFICATE: Final = "certificate.html"
 READ_ME: Final = "LISEZ-MOI.txt"
@@ -101,22 +102,33 @@ def build_bag(request: PackageRequest, files: Mapping[str, bytes]) -> Bag:
     return Bag(request, MappingProxyType(dict(sorted(entries.items()))))
 
 
-def seal(bag: Bag, *, sign: Sign, public_key: bytes, receipt: Receipt, tlog_proof: str) -> bytes:
+def seal(
+    bag: Bag,
+    *,
+    sign: Sign,
+    public_key: bytes,
+    receipt: Receipt,
+    tlog_proof: str,
+    stamp: Callable[[bytes], bytes | None] = lambda _checkpoint: None,
+) -> bytes:
     """Sign a bag whose tag manifest the log holds, and give the zip.
 
     `sign` makes Ed25519 signatures under `public_key`; `receipt` is that of the "release.package" event of this
     request ("request:<id>"), whose `release.artefact_sha256` is the tag manifest's; `tlog_proof` is the proof of
-    that event and carries it. The checkpoint is the one in the proof.
+    that event and carries it. The checkpoint is the one in the proof; `stamp` gives an RFC 3161 response over it, or
+    None where nobody stamps.
     """
     check_receipt(receipt, PACKAGE_ACTS, f"request:{bag.request.request}")
     proof = _checked_proof(bag, receipt, tlog_proof)
     key = Key(public_key)
+    stamped = stamp(proof.note.encode())
     beside: dict[str, bytes] = {
         LOG_PROOF: tlog_proof.encode(),
         CHECKPOINT: proof.note.encode(),
+        **({} if stamped is None else {STAMP: stamped}),
         PUBLIC_KEY: key.minisign_text().encode(),
         CERTIFICATE: certificate(bag.request, bag.outputs, bag.tagmanifest_sha256, proof.index, key).encode(),
-        READ_ME: read_me(bag.request, key).encode(),
+        READ_ME: read_me(bag.request, key, stamped=stamped is not None).encode(),
     }
     comment = f"release {bag.request.request} packaged {bag.request.packaged}"
     signed = {

@@ -24,13 +24,14 @@ from vault.package import (
     OUTPUTS,
     PAYLOAD_MANIFEST,
     PUBLIC_KEY,
+    STAMP,
     TAG_MANIFEST,
     artefact_of,
 )
 from vault.release_words import UUID
 from vault.signatures import Key, SignatureWrong, check_dsse, check_minisign
 
-MAX_ENTRIES: Final = MAX_FILES + len(INSIDE) + len(BESIDE)
+MAX_ENTRIES: Final = MAX_FILES + len(INSIDE) + len(BESIDE) + 1  # the time stamp
 MAX_BYTES: Final = MAX_PACKAGE_BYTES + 64 * 1024 * 1024
 ENCRYPTED: Final = 0x1
 # What zipfile lets through of a broken archive
@@ -107,6 +108,13 @@ def verify_package(package: bytes, public_key: bytes, log_vkey: str | None = Non
     return PackageReport(tuple(steps))
 
 
+def checked_artefact(package: bytes, public_key: bytes) -> str | None:
+    """Give the SHA-256 of a package's tag manifest, which the log names; None for one that fails its check."""
+    if not verify_package(package, public_key).ok:
+        return None
+    return hashlib.sha256(_tag(_open(package), TAG_MANIFEST)).hexdigest()
+
+
 def _run(number: int, name: str, check: Callable[[], str]) -> Step:
     try:
         return Step(number, name, "ok", check())
@@ -118,7 +126,7 @@ def _open(package: bytes) -> _Opened:
     files = _unzip(package)
     beside = {path: content for path, content in files.items() if "/" not in path}
     folders = {path.partition("/")[0] for path in files if "/" in path}
-    if set(beside) != set(BESIDE) or len(folders) != 1:
+    if set(beside) - {STAMP} != set(BESIDE) or len(folders) != 1:
         raise _Wrong("the archive does not hold one bag and the files that belong beside it")
     folder = folders.pop()
     bag = {path.partition("/")[2]: content for path, content in files.items() if "/" in path}

@@ -1,14 +1,18 @@
 """`enclave audit`: taking the trail away; checking it is the business of `python -m audit`, which needs no enclave."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
-from audit.export import export
+from audit.export import STATEMENT, export
 from audit.projection import NAMES, project
-from enclave.commands.console import As, Json, PasswordFile, show, sign_in
+from audit.report import SHOWN
+from enclave.commands.console import As, Json, PasswordFile, Signed, show, sign_in
+from enclave.errors import BadInput
 from enclave.journeys import scrutiny
+from enclave.journeys.statement import BooksOfTheHouse
+from enclave.wiring import books_of_the_house, recorder
 
 audit = typer.Typer(help="The trail: export and verify.", no_args_is_help=True)
 
@@ -31,28 +35,73 @@ def export_trail(
     Example: enclave audit export /media/key/trail --as auditor-a
     """
     signed = sign_in(by, password_file)
-    scrutiny.note_export(signed.books.recorder, signed.visitor)
+    trail = signed.settings.state / "trail"
     if form is not None:
-        project(signed.settings.state / "trail", out, form, request)
+        scrutiny.note_export(signed.books.recorder, signed.visitor)
+        project(trail, out, form, request)
         show(
             {"exported": str(out)}, [f"{out}: for reading; the evidence is the trail itself"], as_json=as_json
         )
         return
-    export(signed.settings.state / "trail", out)
-    show({"exported": str(out)}, [f"{out}: verify it with `python -m audit verify {out}`"], as_json=as_json)
+    export(trail, out, scrutiny.state_books(signed.visitor, _books(signed)))
+    check = f"python -m audit verify {out} --against {out / STATEMENT}"
+    show({"exported": str(out)}, [f"{out}: verify it with `{check}`"], as_json=as_json)
 
 
 @audit.command("verify")
 def verify_trail(by: As, password_file: PasswordFile = None, *, as_json: Json = False) -> None:
-    """Verify the trail where it lies. Ends with 1 for anomalies, 5 when it was tampered with.
+    """Verify the trail where it lies, and against the house's books. Ends with 1 for anomalies, 5 when tampered with.
 
     Example: enclave audit verify --as auditor-a
     """
     signed = sign_in(by, password_file)
+    _verify(signed, as_json=as_json)
+
+
+@audit.command("reconcile")
+def reconcile(
+    by: As,
+    out: Annotated[
+        Path | None, typer.Option(help="A new file for the statement of the books; without, compare now.")
+    ] = None,
+    password_file: PasswordFile = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Compare the trail with the ledger, releases, datasets and notebooks, or write down what those say.
+
+    The file is for `python -m audit verify DIR --against FILE`, on another machine.
+
+    Example: enclave audit reconcile --as auditor-a
+    """
+    signed = sign_in(by, password_file)
+    if out is None:
+        _verify(signed, as_json=as_json)
+    statement = scrutiny.state_books(signed.visitor, _books(signed))
+    try:
+        with out.open("xb") as file:
+            file.write(statement.to_bytes())
+    except OSError:
+        raise BadInput(
+            "statement_not_written",
+            f"{out.name} cannot be written, or is there already.",
+            "Give a new file.",
+            file=out.name,
+        ) from None
+    told = {"records": len(statement.records), "unread": list(statement.heading.unread), "file": str(out)}
+    unread = ", ".join(statement.heading.unread) or "nothing"
+    show(told, [f"{out}: {told['records']} records; not read: {unread}"], as_json=as_json)
+
+
+def _verify(signed: Signed, *, as_json: bool) -> NoReturn:
     trusts = scrutiny.trusted(signed.settings.trail)
-    report = scrutiny.verify_now(
-        signed.books.recorder, signed.visitor, signed.settings.state / "trail", trusts
-    )
+    trail = signed.settings.state / "trail"
+    report = scrutiny.verify_now(signed.books.recorder, signed.visitor, trail, trusts, _books(signed))
     lines = [f"{one.number:>2} {one.verdict:<8} {one.words}" for one in report.steps]
+    lines += [f"   {one.words} ({one.code})" for one in report.anomalies[:SHOWN]]
     show(report.as_json(), lines, as_json=as_json)
     raise typer.Exit(report.exit_code)
+
+
+def _books(signed: Signed) -> BooksOfTheHouse:
+    return books_of_the_house(signed.settings, signed.stores, recorder(signed.settings, "command-line"))

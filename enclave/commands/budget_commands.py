@@ -67,6 +67,17 @@ def set_cap(
     show(told, [f"{scope} {cap.own or population}: {rho} rho", told["means"][language()]], as_json=as_json)
 
 
+@budget.command("reenter")
+def reenter(by: As, password_file: PasswordFile = None, *, as_json: Json = False) -> None:
+    """Enter again, from the trail, what a ledger put back from a backup lacks; until then nothing is answered.
+
+    Example: enclave budget reenter --as senior-steward-a
+    """
+    signed = sign_in(by, password_file)
+    entered = caps.reenter(EngineCaps(signed.settings), signed.visitor)
+    show({"entered": entered}, [f"{entered} charges and caps entered again"], as_json=as_json)
+
+
 @budget.command("history")
 def history(
     population: Population, by: As, password_file: PasswordFile = None, *, as_json: Json = False

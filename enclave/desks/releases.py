@@ -9,6 +9,8 @@ import orjson
 from anonymisation.disclosure.policy import DisclosurePolicy
 from anonymisation.disclosure.report import Report, in_language
 from anonymisation.disclosure.scan import check_files
+from audit.errors import AuditError
+from audit.timestamp import stamp
 from enclave.agreements.policy import load_policy
 from enclave.agreements.rules import has_role, may_work
 from enclave.desks.people import PeopleDesk
@@ -87,6 +89,18 @@ def _submit(desk: Desk, visitor: Visitor, request: str) -> ReleaseRequest:
     return release.check(desk, request)
 
 
+def stamper(authority: str) -> Callable[[bytes], bytes | None]:
+    """Give what asks a time-stamping authority for a stamp, and gives None where there is none or it does not answer."""
+
+    def stamped(checkpoint: bytes) -> bytes | None:
+        try:
+            return stamp(authority, checkpoint) if authority else None
+        except AuditError:
+            return None
+
+    return stamped
+
+
 class ReleaseDesk(PeopleDesk):
     """Files that ask to leave."""
 
@@ -99,6 +113,7 @@ class ReleaseDesk(PeopleDesk):
             sign=lambda data: self.keys.sign("package", data),
             public_key=self.keys.public_key("package"),
             prove=self.recorder.proof,
+            stamp=stamper(self.settings.trail.stamp_url),
         )
         return Desk(
             self.recorder,

@@ -47,7 +47,7 @@ class ScrutinyDesk(PeopleDesk):
     def verify_trail(self, person: Person) -> TrailReport:
         """Verify the trail now."""
         trusts = scrutiny.trusted(self.settings.trail)
-        return _told(scrutiny.verify_now(self.recorder, Visitor(person), self._trail, trusts))
+        return _told(scrutiny.verify_now(self.recorder, Visitor(person), self._trail, trusts, self.books))
 
     def flags(self, person: Person) -> list[TrailFlag]:
         """Read the whole trail by the rules of the flags; newest first."""
@@ -89,7 +89,7 @@ class ScrutinyDesk(PeopleDesk):
 
     def export_trail(self, person: Person) -> Download:
         """Give everything an outsider needs to verify, as one archive."""
-        content = scrutiny.bundle(self.recorder, Visitor(person), self._trail)
+        content = scrutiny.bundle(Visitor(person), self._trail, self.books)
         return Download(scrutiny.BUNDLE_NAME, [content])
 
     @property

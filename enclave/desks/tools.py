@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 from enclave.accounts.store import AccountStore
 from enclave.agreements.store import AgreementStore
+from enclave.journeys.statement import BooksOfTheHouse
 from enclave.local_http import LocalService
 from enclave.people import Person
 from enclave.recorder_client import RecorderClient
@@ -30,6 +31,7 @@ class Tools:
     denials: Denials
     engine: LocalService
     sessions: Sessions
+    books: BooksOfTheHouse
 
     def visitor(self, person: Person, project: str | None = None) -> Visitor:
         """Say how this person came: through an open notebook of the project, or with a password."""

@@ -33,6 +33,10 @@ class CapBook(Protocol):
         """Give a population's caps and charges: cap, left, caps[scope, own, rho_micro, at], charges[...]."""
         ...
 
+    def reenter(self, visitor: Visitor) -> int:
+        """Enter again what the trail has and the ledger has not."""
+        ...
+
     def set_cap(self, cap: NewCap, visitor: Visitor) -> None:
         """Record the change, then make it."""
         ...
@@ -51,6 +55,12 @@ def change(book: CapBook, visitor: Visitor, cap: NewCap) -> dict[str, Any]:
     _raised_by_a_senior(book.population(cap.population)["cap"], visitor, cap)
     book.set_cap(cap, visitor)
     return {"rho_micro": cap.rho_micro, "means": ledger_words.meaning(cap.rho_micro)}
+
+
+def reenter(book: CapBook, visitor: Visitor) -> int:
+    """Enter again, from the trail, what a ledger put back to an older state lacks; gives how many charges and caps."""
+    has_role(visitor.person, MAY_RAISE)
+    return book.reenter(visitor)
 
 
 def seen(book: CapBook, visitor: Visitor, population: str) -> dict[str, Any]:

@@ -260,6 +260,10 @@ class Desk:
         """Set a cap that a steward decided on; what was spent stays spent."""
         self._set_cap(scope, population, own or None, cap, actor)
 
+    def ledger_records(self) -> list[dict[str, Any]]:
+        """Tell every line of the ledger with the event it was written under, for the reconciliation."""
+        return [vars(one) for one in self.ledger.records()]
+
     def population(self, population: str) -> dict[str, Any]:
         """Tell a population's cap, every cap ever set on it, and every project's charges."""
         own = self.ledger.left(population, "", "").population

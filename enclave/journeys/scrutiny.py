@@ -19,10 +19,12 @@ from audit.export import export
 from audit.flags import Flag, flags
 from audit.projection import entries
 from audit.report import Report
+from audit.statement import Statement
 from audit.timestamp import read_roots
 from audit.verify import verify
 from enclave.agreements.rules import has_role
 from enclave.errors import BadInput, ComponentDown, NotFound
+from enclave.journeys.statement import BooksOfTheHouse
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
 from enclave.recording import EventObject, Recorded, Recorder, Visitor
@@ -71,10 +73,17 @@ def _certificates(path: Path) -> bytes:
         ) from None
 
 
-def verify_now(recorder: Recorder, visitor: Visitor, trail: Path, trusts: Trusted) -> Report:
-    """Verify the trail as it lies on disk, with both verdicts."""
-    _note_in_files(recorder, visitor, "audit.verify", {})
-    return verify(trail, trusted=trusts)
+def verify_now(
+    recorder: Recorder, visitor: Visitor, trail: Path, trusts: Trusted, books: BooksOfTheHouse | None = None
+) -> Report:
+    """Verify the trail as it lies on disk, with both verdicts; `books` are what it is compared with."""
+    receipt = _note_in_files(recorder, visitor, "audit.verify", {})
+    return verify(trail, trusted=trusts, against=None if books is None else books.statement(receipt))
+
+
+def state_books(visitor: Visitor, books: BooksOfTheHouse) -> Statement:
+    """Give the house's statement of its books, for somebody who compares it elsewhere."""
+    return books.statement(_note(books.recorder, visitor, "audit.export", {"statement": 1}))
 
 
 def flagged(recorder: Recorder, visitor: Visitor, trail: Path) -> list[Flag]:
@@ -140,12 +149,12 @@ def checkpoint(recorder: Recorder, visitor: Visitor, trail: Path) -> str:
     return (trail / "checkpoint").read_text()
 
 
-def bundle(recorder: Recorder, visitor: Visitor, trail: Path) -> bytes:
+def bundle(visitor: Visitor, trail: Path, books: BooksOfTheHouse) -> bytes:
     """Give everything an outsider needs to verify the trail, as one archive."""
-    note_export(recorder, visitor)
+    statement = state_books(visitor, books)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "trail"
-        export(trail, out)
+        export(trail, out, statement)
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
             tar.add(out, arcname="trail")
@@ -157,9 +166,11 @@ def note_export(recorder: Recorder, visitor: Visitor) -> None:
     _note_in_files(recorder, visitor, "audit.export", {})
 
 
-def _note_in_files(recorder: Recorder, visitor: Visitor, act: str, counts: dict[str, int]) -> None:
+def _note_in_files(recorder: Recorder, visitor: Visitor, act: str, counts: dict[str, int]) -> Recorded:
     """Record, and wait for the files to show it: they follow the record, and what comes next reads them."""
-    recorder.proof(_note(recorder, visitor, act, counts).index)
+    receipt = _note(recorder, visitor, act, counts)
+    recorder.proof(receipt.index)
+    return receipt
 
 
 def _note(recorder: Recorder, visitor: Visitor, act: str, counts: dict[str, int]) -> Recorded:

@@ -7,12 +7,16 @@ from pathlib import Path
 
 from enclave.errors import Damaged, NotFound
 from enclave.receipt import Receipt, require
+from vault.errors import VaultError
 
 Seal = Callable[[bytes, str], bytes]
 """Seals or opens bytes bound to a name; the vault's, handed over by the wiring."""
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+PACKAGE = "package"
+LOOKERS = frozenset({"audit.verify", "audit.export"})
+TRAIL = "trail:log"
 READERS = frozenset({"release.check", "release.view", "release.package"})
 
 
@@ -39,13 +43,28 @@ class ReleaseFolder:
     def put_package(self, request: str, content: bytes, receipt: Receipt) -> str:
         """Keep the sealed package; gives its SHA-256."""
         require(receipt, "release.package", f"request:{request}")
-        self._write(request, "package", content)
+        self._write(request, PACKAGE, content)
         return sha256(content).hexdigest()
 
     def get_package(self, request: str, digest: str, receipt: Receipt) -> bytes:
         """Open the package for its recipient. Raises as `get` does."""
         require(receipt, "release.download", f"request:{request}")
-        return self._read(request, "package", digest)
+        return self._read(request, PACKAGE, digest)
+
+    def requests(self) -> list[str]:
+        """Give the requests that a package is kept of."""
+        return sorted(path.parent.name for path in self._root.glob(f"*/{PACKAGE}.sealed"))
+
+    def look_at_package(
+        self, request: str, look: Callable[[bytes], str | None], receipt: Receipt
+    ) -> str | None:
+        """Give what `look` finds in a package as it lies there; None also where it opens for nobody."""
+        require(receipt, LOOKERS, TRAIL)
+        try:
+            sealed = (self._root / request / f"{PACKAGE}.sealed").read_bytes()
+            return look(self._unseal(sealed, f"{request}/{PACKAGE}"))
+        except (OSError, VaultError):
+            return None
 
     def _write(self, request: str, name: str, content: bytes) -> None:
         folder = self._root / request

@@ -30,13 +30,18 @@ class Approval:
 
 @dataclass(frozen=True)
 class Packager:
-    """Who packages: the house's name, the licence it releases under, its key, and its way to the log's proofs."""
+    """Who packages: the house's name, the licence it releases under, its key, its way to the log's proofs and stamps.
+
+    `stamp` asks the time-stamping authority, where there is one, and gives None when it does not answer: a package is
+    no less proven without.
+    """
 
     house: str
     licence: str
     sign: Callable[[bytes], bytes]
     public_key: bytes
     prove: Callable[[int], str]
+    stamp: Callable[[bytes], bytes | None] = lambda _checkpoint: None
 
     def bag(self, approval: Approval, files: Mapping[str, bytes], now: datetime) -> Bag:
         """Build the bag; the hash of its tag manifest goes into the trail before `seal`."""
@@ -50,6 +55,7 @@ class Packager:
             public_key=self.public_key,
             receipt=receipt,
             tlog_proof=self.prove(receipt.index),
+            stamp=self.stamp,
         )
 
     def _described(self, approval: Approval, now: datetime) -> PackageRequest:

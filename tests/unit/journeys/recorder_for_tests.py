@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from audit.checkpoint import Signer
 from audit.details import parse_submitted
 from audit.log import Log
+from audit.store import EQUAL, Search
 from audit.verify import Report, verify
 from enclave.errors import ComponentDown
 from enclave.recorder_client import RecorderClient
@@ -46,6 +47,18 @@ class RecorderForTests(RecorderClient):
 
     def proof(self, index: int) -> str:
         return self.log.prove(index)
+
+    def search(self, **criteria: str | int) -> dict[str, Any]:
+        """Answer as the recorder does."""
+        equal = {name: str(criteria[name]) for name in EQUAL if name in criteria}
+        about = str(criteria["object"]) if "object" in criteria else None
+        limit, below = int(criteria.get("limit", 100)), criteria.get("below")
+        wanted = Search(equal, about, limit=limit, below=None if below is None else int(below))
+        found, total = self.log.store.search(wanted)
+        return {"events": found, "total": total, "more": False}
+
+    def health(self) -> dict[str, Any]:
+        return {"origin": ORIGIN, "size": self.log.head.size}
 
     def told(self, *types: str) -> list[tuple[str, str, str | None]]:
         """Give (type, outcome or phase, reason) of the events of these types, in order."""

@@ -14,6 +14,7 @@ from enclave.engine import application
 from enclave.errors import BadInput, Refused
 from enclave.journeys import caps
 from enclave.journeys.caps import NewCap
+from enclave.journeys.ledger_guard import LedgerGuard
 from enclave.people import Person, Role
 from enclave.recording import Visitor
 from tests.unit.journeys.engine_for_tests import Engine, engine, question
@@ -27,7 +28,9 @@ class OverHttp:
     """The caps through the engine's own HTTP face, as the command line reaches them."""
 
     def __init__(self, house: Engine) -> None:
-        self._engine = TestClient(application(house.desk))
+        self._engine = TestClient(
+            application(house.desk, LedgerGuard(house.recorder, house.desk.ledger, house.desk.root))
+        )
 
     def population(self, population: str) -> dict[str, Any]:
         told: dict[str, Any] = self._engine.get(f"/v1/populations/{population}").json()

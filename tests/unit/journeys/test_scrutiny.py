@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from audit.event import new_id
-from audit.store import Search
 from enclave.errors import BadInput, NotFound, Refused
 from enclave.journeys import scrutiny
 from enclave.people import Person, Role
@@ -16,22 +15,9 @@ AUDITOR = Visitor(Person("auditor-a", frozenset({Role.AUDITOR})))
 STEWARD = Visitor(Person("steward-a", frozenset({Role.STEWARD})))
 
 
-class Searching(RecorderForTests):
-    """A recorder that also answers searches, from its own log."""
-
-    def search(self, **criteria: str | int) -> dict[str, object]:
-        equal = {"type": str(criteria["type"])} if "type" in criteria else {}
-        about = str(criteria["object"]) if "object" in criteria else None
-        found, total = self.log.store.search(Search(equal, about))
-        return {"events": found, "total": total}
-
-    def health(self) -> dict[str, object]:
-        return {"size": self.log.head.size}
-
-
 @pytest.fixture
 def recorder(tmp_path: Path):
-    opened = Searching(tmp_path / "trail")
+    opened = RecorderForTests(tmp_path / "trail")
     yield opened
     opened.close()
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.unit.vault.helpers import REQUEST, Receipt, SmallLog, leaf, package_request
 from vault import package, package_check
 from vault.package import BESIDE, build_bag, seal
-from vault.package_check import Step, verify_package
+from vault.package_check import Step, checked_artefact, verify_package
 from vault.signatures import STATEMENT_TYPE, Key, dsse, minisign
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x01" * 32)
@@ -138,3 +138,26 @@ def test_a_checkpoint_another_log_signed_fails_at_the_log_signature() -> None:
     other = b64encode(b"\x01" + PUBLIC).decode()
     assert failed(GOOD, f"enclave.example/trail+00000000+{other}").name == "log signature"
     assert failed(GOOD, "nonsense").name == "log signature"
+
+
+def test_a_stamp_lies_beside_the_checkpoint_it_covers_and_is_signed_with_the_rest() -> None:
+    bag = build_bag(package_request(), {"table.csv": b"a,b\n"})
+    event = json.dumps({"release": {"artefact_sha256": bag.tagmanifest_sha256}}).encode()
+    receipt = Receipt("release.package", frozenset({f"request:{REQUEST}"}), 0, "id", leaf(event))
+    proof = SmallLog([event]).prove(0)
+    asked: list[bytes] = []
+
+    def stamp(checkpoint: bytes) -> bytes:
+        asked.append(checkpoint)
+        return b"a token"
+
+    sealed = seal(bag, sign=KEY.sign, public_key=PUBLIC, receipt=receipt, tlog_proof=proof, stamp=stamp)
+    files = entries(sealed)
+    assert files["checkpoint.tsr"] == b"a token"
+    assert asked == [files["checkpoint"]]
+    assert b"openssl ts -verify -in checkpoint.tsr" in files["LISEZ-MOI.txt"]
+    assert verify_package(sealed, PUBLIC).ok
+    assert checked_artefact(sealed, PUBLIC) == bag.tagmanifest_sha256
+    changed = zipped(files | {"checkpoint.tsr": b"another"})
+    assert failed(changed).name == "statement"
+    assert checked_artefact(changed, PUBLIC) is None
