@@ -13,6 +13,7 @@ from .budget import Budget, budget
 from .dataset import Dataset, dataset, datasets
 from .errors import EnclaveError, NoSuchColumn, WrongType
 from .expression import Case, Column, Expression, col, when
+from .features import Feature, exists
 from .files import Checks, Request, check, request, requests, submit
 from .language import language
 from .price import ExpectedAccuracy, Price
@@ -59,6 +60,7 @@ __all__ = [
     "EnclaveError",
     "ExpectedAccuracy",
     "Expression",
+    "Feature",
     "MockAnswer",
     "NoSuchColumn",
     "Price",
@@ -78,6 +80,7 @@ __all__ = [
     "crosstab",
     "dataset",
     "datasets",
+    "exists",
     "hist",
     "histogram",
     "kaplan_meier",

@@ -57,6 +57,17 @@ class Dataset(Selection):
         return int(self._told["groups"])
 
     @property
+    def rows_per_group(self) -> int | None:
+        """Rows one privacy unit may contribute to one group when the question does not say; None: as many as `rows`."""
+        within = self._told.get("rows_per_group")
+        return None if within is None else int(within)
+
+    @property
+    def linkable(self) -> bool:
+        """Whether it may be asked together with another linkable dataset of its population."""
+        return bool(self._told.get("linkable"))
+
+    @property
     def column_names(self) -> list[str]:
         """Names of the columns (`columns` is the same)."""
         return list(self._columns)
@@ -104,7 +115,7 @@ class Dataset(Selection):
 
     def _lines(self) -> list[list[str]]:
         return [
-            [column.name, column.kind, column.description.range, column.description.words]
+            [column.name, _kind(column), column.description.range, column.description.words]
             for column in self._columns.values()
         ]
 
@@ -154,7 +165,13 @@ def _description(column: dict[str, Any]) -> Description:
         low=column.get("low"),
         high=column.get("high"),
         words=column.get("words") or "",
+        never_null=bool(column.get("never_null")),
     )
+
+
+def _kind(column: Column) -> str:
+    """Give the kind, and whether intake kept only rows that have a value."""
+    return column.kind + (say(", jamais vide", ", never null") if column.description.never_null else "")
 
 
 def _head() -> list[str]:

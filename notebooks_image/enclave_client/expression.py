@@ -12,6 +12,7 @@ from .errors import WrongType, closest, not_a_truth
 from .language import say
 
 if TYPE_CHECKING:
+    from .features import Feature
     from .statistics import Number, Statistic
 
 Wire = Any  # nested lists of operator and arguments: JSON, nothing that runs
@@ -138,6 +139,31 @@ class Expression:
 
     sd = std
 
+    def min(self) -> Feature:
+        """Give the least value of each unit; for `with_features`."""
+        return self._taken("min")
+
+    def max(self) -> Feature:
+        """Give the greatest value of each unit; for `with_features`."""
+        return self._taken("max")
+
+    def first(self, order: Column | str) -> Feature:
+        """Give each unit's value where `order`, a date or a number, is least; for `with_features`."""
+        from . import features  # which needs columns itself
+
+        return features.by_order("first", self, order)
+
+    def last(self, order: Column | str) -> Feature:
+        """Give each unit's value where `order`, a date or a number, is greatest; for `with_features`."""
+        from . import features  # which needs columns itself
+
+        return features.by_order("last", self, order)
+
+    def _taken(self, stat: str) -> Feature:
+        from . import features  # which needs columns itself
+
+        return features.Feature(stat, features.plain_column(self))
+
     def _asked(self, statistic: str, *arguments: Any, **more: Any) -> Statistic:
         from . import statistics  # which needs columns itself
 
@@ -184,6 +210,7 @@ class Description:
     low: str | None
     high: str | None
     words: str = ""
+    never_null: bool = False
 
     @property
     def range(self) -> str:

@@ -12,6 +12,8 @@ from .budget import project_cap
 from .door import call
 from .errors import EnclaveError, WrongType, no_such_column
 from .expression import Column, Expression, Wire, col, column_names, joined, text
+from .features import Feature, Features, feature, no_join
+from .features import exists as exists_feature
 from .language import PER_MILLION, say
 from .price import ExpectedAccuracy, Price
 from .statistics import Number, Statistic, column_name, count
@@ -32,12 +34,15 @@ class Steps:
     let: tuple[tuple[str, Wire], ...] = ()
     rows: int | None = None
     groups: int | None = None
+    rows_per_group: int | None = None
     by: tuple[str, ...] = ()
+    features: Features | None = None
 
     @property
     def known(self) -> list[str]:
-        """Columns of the table and those named by `with_columns`."""
-        return [*self.dataset.column_names, *(name for name, _ in self.let)]
+        """Columns of the table and those named by `with_features` and `with_columns`."""
+        taken = [] if self.features is None else self.features.names
+        return [*self.dataset.column_names, *taken, *(name for name, _ in self.let)]
 
     def check(self, name: str) -> str:
         """Give the name back when the column exists; else name the closest one."""
@@ -73,12 +78,49 @@ class Selection:
 
     assign = mutate = with_columns
 
-    def limit(self, *, rows: int | None = None, groups: int | None = None) -> Selection:
-        """Bound what one privacy unit may contribute: at most `rows` rows in at most `groups` groups.
+    def with_features(self, other: Selection, **named: Feature | Statistic | Question) -> Selection:
+        """Take what another dataset of the same population says of each unit, as columns of this one.
+
+        `ds.with_features(labs.filter(labs.kind == "lactate"), tests=labs.count(), worst=labs.value.max())`; a dataset may take
+        features of itself. The price is that of this dataset's question alone: one unit's rows, whatever its features.
+        """
+        if self._steps.features is not None:
+            raise EnclaveError(
+                "one_second_dataset",
+                say(
+                    "Une question prend un second jeu, pas deux.",
+                    "A question takes one second dataset, not two.",
+                ),
+                say("Prenez toutes les caractéristiques en une fois.", "Take all features in one call."),
+            )
+        if not isinstance(other, Selection):
+            raise no_join()
+        taken = tuple((name, other._feature(value)) for name, value in named.items())
+        return self._after(features=Features(other._steps, taken))
+
+    def exists(self) -> Feature:
+        """Say, of each unit, whether it has any of these rows; for `with_features`."""
+        return exists_feature()
+
+    def join(self, *_: object, **__: object) -> Selection:
+        """Say what to write instead: rows of two datasets are not joined."""
+        raise no_join()
+
+    merge = left_join = inner_join = join
+
+    def limit(
+        self, *, rows: int | None = None, groups: int | None = None, rows_per_group: int | None = None
+    ) -> Selection:
+        """Bound what one privacy unit may contribute: at most `rows` rows in at most `groups` groups, so many in each.
 
         Smaller bounds mean less noise for the same price, and more rows left out.
         """
-        return self._after(rows=rows or self._steps.rows, groups=groups or self._steps.groups)
+        steps = self._steps
+        return self._after(
+            rows=rows or steps.rows,
+            groups=groups or steps.groups,
+            rows_per_group=rows_per_group or steps.rows_per_group,
+        )
 
     def group_by(self, *columns: Column | str) -> Selection:
         """Split by columns with declared values (`groupby` is the same); every declared value gets a row."""
@@ -134,6 +176,12 @@ class Selection:
     def __bool__(self) -> bool:
         return True
 
+    def _feature(self, value: object) -> Feature:
+        found = feature(value, self._steps)
+        for name in found.columns:
+            self._steps.check(name)
+        return found
+
     def _column(self, name: str) -> Expression:
         self._steps.check(name)
         declared = self._steps.dataset.described(name)
@@ -168,14 +216,18 @@ class Question:
     def to_json(self, rho_micro: int) -> dict[str, Any]:
         """Give the question as it travels, version 1."""
         steps = self.steps
+        taken = {} if steps.features is None else {"features": steps.features.wire()}
+        within = {} if steps.rows_per_group is None else {"rows_per_group": steps.rows_per_group}
         return {
             "v": 1,
             "dataset": steps.dataset.name,
+            **taken,
             "where": steps.where,
             "let": [{"name": name, "expr": wire} for name, wire in steps.let],
             "unit": {
                 "rows": steps.rows or steps.dataset.rows,
                 "groups": steps.groups or steps.dataset.groups,
+                **within,
             },
             "by": list(steps.by),
             "ask": [figure.wire() for figure in self.figures],
@@ -223,11 +275,15 @@ class Question:
 def describe(steps: Steps) -> str:
     """Write the steps the way they were typed."""
     line = steps.dataset.name
+    if steps.features is not None:
+        other, names = describe(steps.features.steps), ", ".join(steps.features.names)
+        line += f".with_features({other}, {names})"
     line += "".join(f".with_columns({name}={text(wire)})" for name, wire in steps.let)
     if steps.where is not None:
         line += f".filter({text(steps.where)})"
-    if steps.rows or steps.groups:
-        line += f".limit(rows={steps.rows}, groups={steps.groups})"
+    bounds = {"rows": steps.rows, "groups": steps.groups, "rows_per_group": steps.rows_per_group}
+    said = ", ".join(f"{name}={bound}" for name, bound in bounds.items() if bound)
+    line += f".limit({said})" if said else ""
     return line + (f".group_by({', '.join(steps.by)})" if steps.by else "")
 
 

@@ -151,8 +151,10 @@ def examples(kind: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("example", examples("question"), ids=lambda each: str(each["dataset"]))
 def test_every_example_of_a_question_fits_the_demonstration(example: dict[str, Any]) -> None:
-    policy = load_policy((POLICIES / f"{example['dataset']}.yaml").read_text(encoding="utf-8"))
-    check(parse(example), to_table(policy))
+    asked = parse(example)
+    named = [asked.dataset, *([] if asked.features is None else [asked.features.dataset])]
+    policies = [load_policy((POLICIES / f"{name}.yaml").read_text(encoding="utf-8")) for name in named]
+    check(asked, *(to_table(policy) for policy in policies))
 
 
 def test_the_example_of_an_answer_is_of_the_question_before_it() -> None:

@@ -73,6 +73,24 @@ def test_the_question_of_the_readme_travels_as_question_v1(
         lambda ds: ds.with_columns(nights=ds.length_of_stay * 2 + 1 - ds.age).agg(e.sum("nights", 0, 50)),
         lambda ds: ds.filter(10 + ds.age > 20.5, e.col("sex") != "M").limit(rows=3).count(),
         lambda ds: ds.filter(ds.admission >= date(2023, 1, 1)).count(),
+        lambda ds: ds.limit(rows=3, rows_per_group=1).count(),
+        lambda ds: (
+            ds.with_features(
+                ds.filter(ds.cim10 == "I50"), seen=ds.exists(), oldest=ds.age.max(), due=ds.admission.min()
+            )
+            .group_by("seen")
+            .agg(e.mean("oldest", 0, 110))
+        ),
+        lambda ds: (
+            ds.with_features(ds, stays=ds.count(), nights=ds.length_of_stay.sum(0, 90))
+            .filter(e.col("stays") > 1)
+            .agg(e.sum("nights", 0, 90))
+        ),
+        lambda ds: (
+            ds.with_features(ds, entered=ds.sex.first(ds.admission), ended=ds.cim10.last("admission"))
+            .group_by("entered")
+            .count()
+        ),
     ],
 )
 def test_every_way_of_asking_is_a_question_the_engine_can_read(build: Any, ds: Any):
@@ -344,3 +362,37 @@ def test_french_is_the_default_and_its_numbers_are_french():
     assert say("Oui : « vrai » !", "") == "Oui\u202f: «\u202fvrai\u202f»\u202f!"
     with pytest.raises(ValueError, match="'fr' or 'en'"):
         enclave_client.language("de")
+
+
+def test_features_of_another_dataset_travel_with_its_own_steps(ds: Any):
+    ill = ds.with_columns(old=ds.age >= 65).filter(ds.cim10 == "I50")
+    q = ds.with_features(ill, stays=ill.count(), olds=e.count("old")).filter(e.col("stays") > 1).count()
+    assert q.to_json(1000)["features"] == {
+        "dataset": "hospital-stays",
+        "let": [{"name": "old", "expr": [">=", ["col", "age"], 65]}],
+        "where": ["==", ["col", "cim10"], "I50"],
+        "take": [{"name": "stays", "stat": "count"}, {"name": "olds", "stat": "count", "column": "old"}],
+    }
+    assert ".with_features(hospital-stays" in repr(q)
+
+
+@pytest.mark.parametrize(
+    ("code", "build"),
+    [
+        ("column_unknown", lambda ds: ds.with_features(ds, worst=e.col("worst").max())),
+        ("column_unknown", lambda ds: ds.with_features(ds, n=ds.count()).agg(e.mean("m"))),
+        ("not_a_feature", lambda ds: ds.with_features(ds, m=ds.age.mean())),
+        ("not_a_feature", lambda ds: ds.with_features(ds, n=ds.filter(ds.age > 1).count())),
+        ("not_a_feature", lambda ds: ds.with_features(ds, n=3)),
+        ("feature_needs_a_column", lambda ds: ds.with_features(ds, n=(ds.age + 1).max())),
+        ("one_second_dataset", lambda ds: ds.with_features(ds, n=ds.count()).with_features(ds, m=ds.count())),
+        ("rows_are_not_joined", lambda ds: ds.join(ds, on="nip")),
+        ("rows_are_not_joined", lambda ds: ds.with_features("labs", n=ds.count())),
+        ("not_a_statistic", lambda ds: ds.agg(ds.age.max())),
+    ],
+)
+def test_what_is_no_feature_is_refused_with_the_closest_form(code: str, build: Any, ds: Any):
+    with pytest.raises(EnclaveError) as refused:
+        build(ds)
+    assert refused.value.code == code
+    assert refused.value.to_do
