@@ -169,18 +169,25 @@ class Keeper:
         """Give how many details are held under a person's key."""
         return self._details.of_person(person)
 
-    def asked(self, act: str, about: str) -> int | None:
-        """Give the entry with which somebody asked for an act that nobody has done since."""
+    def asked(self, act: str, about: str) -> dict[str, Any] | None:
+        """Give who asked for an act that nobody has done since: index, person, role and when."""
         found, _ = self._log.store.search(Search({"type": act}, about, limit=20))
         for event in found:
             if event["phase"] == "outcome" and event.get("outcome") == "success":
                 return None
             if event.get("reason") == retention.ASKED:
-                return int(event["seq"])
+                actor = event["actor"]
+                return {
+                    "index": event["seq"],
+                    "by": actor["id"],
+                    "role": actor.get("role"),
+                    "at": event["ts"],
+                }
         return None
 
     def _agreed(self, act: str, about: str, asked: int, intent: dict[str, Any]) -> None:
-        if self.asked(act, about) != asked:
+        found = self.asked(act, about)
+        if found is None or found["index"] != asked:
             raise AuditError(
                 "nobody_asked", "nobody has asked for this; nothing was done", "one of the two asks first"
             )

@@ -8,13 +8,17 @@ import typer
 from audit.export import STATEMENT, export
 from audit.projection import NAMES, project
 from audit.report import SHOWN
+from enclave.commands import retention_commands
 from enclave.commands.console import As, Json, PasswordFile, Signed, show, sign_in
 from enclave.errors import BadInput
 from enclave.journeys import scrutiny
 from enclave.journeys.statement import BooksOfTheHouse
 from enclave.wiring import books_of_the_house, recorder
 
-audit = typer.Typer(help="The trail: export and verify.", no_args_is_help=True)
+audit = typer.Typer(help="The trail: export, verify, details of persons and their end.", no_args_is_help=True)
+audit.command("detail")(retention_commands.detail)
+audit.command("retention")(retention_commands.retention)
+audit.command("erase")(retention_commands.erase)
 
 
 @audit.command("export")

@@ -154,12 +154,13 @@ def _show(done: tuple[Attestation, ...], *, as_json: bool) -> None:
 
 
 def _seal_under(signed: Signed, new: bytes) -> None:
-    """Change both files; asked again after a crash between the two it finishes."""
+    """Change every file; asked again after a crash between two of them it finishes."""
     settings, old = signed.settings, passphrase(signed.settings)
     keyring = _keyring(settings)
     if keyring.exists() and not _opens(keyring, new):
         change_keyring_passphrase(keyring, old, new)
-    key_file.change_passphrase(settings.state / "keys" / "trail.key", old, new)
+    for name in ("trail.key", "details.key"):
+        key_file.change_passphrase(settings.state / "keys" / name, old, new)
 
 
 def _opens(keyring: Path, passphrase_given: bytes) -> bool:

@@ -26,6 +26,7 @@ OPERATOR: Final = "operator-a"
 RESEARCHER, OTHER_RESEARCHER = "researcher-a", "researcher-b"
 STEWARDS: Final = ("steward-a", "steward-b")
 AUDITOR: Final = "auditor-a"
+DPO: Final = "dpo-a"
 INTAKE: Final = "intake-a"
 PEOPLE: Final[dict[str, frozenset[Role]]] = {
     OPERATOR: frozenset({Role.OPERATOR}),
@@ -35,6 +36,7 @@ PEOPLE: Final[dict[str, frozenset[Role]]] = {
     STEWARDS[0]: frozenset({Role.STEWARD}),
     STEWARDS[1]: frozenset({Role.STEWARD}),
     AUDITOR: frozenset({Role.AUDITOR}),
+    DPO: frozenset({Role.DPO}),
 }
 PARTNER: Final = "ght-demo"
 HOSPITAL, RAND = "hospital-stays", "rand-hie"

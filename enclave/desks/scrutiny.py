@@ -10,12 +10,15 @@ from audit.report import Confirmed, Report
 from audit.tree import leaf_hash
 from enclave.agreements.rules import has_role
 from enclave.desks.people import PeopleDesk
+from enclave.details_door import DetailsDoor
 from enclave.errors import Damaged, NotFound
 from enclave.journeys import scrutiny
+from enclave.journeys.retention import read_detail
 from enclave.people import Person
 from enclave.recording import Visitor
 from enclave.web.needs import (
     Certificate,
+    DetailState,
     Download,
     TrailConfirmed,
     TrailEvent,
@@ -43,6 +46,16 @@ class ScrutinyDesk(PeopleDesk):
             raise NotFound("no_such_event", "An event is named by its index.", "Search the trail.")
         found, proof = scrutiny.event_with_proof(self.recorder, Visitor(person), int(event))
         return _placed(found), proof
+
+    def detail_state(self, index: int) -> DetailState:
+        """Say how the sealed detail beside an event stands; what it says is not opened."""
+        told = self._details.state(index)
+        return DetailState(told["state"], told.get("rule", ""), told.get("at", ""), told.get("entry", 0))
+
+    def read_detail(self, person: Person, index: int) -> dict[str, str]:
+        """Open the sealed detail beside an event; recorded first."""
+        words: dict[str, str] = read_detail(self.recorder, self._details, Visitor(person), index)["words"]
+        return words
 
     def verify_trail(self, person: Person) -> TrailReport:
         """Verify the trail now."""
@@ -91,6 +104,10 @@ class ScrutinyDesk(PeopleDesk):
         """Give everything an outsider needs to verify, as one archive."""
         content = scrutiny.bundle(Visitor(person), self._trail, self.books)
         return Download(scrutiny.BUNDLE_NAME, [content])
+
+    @property
+    def _details(self) -> DetailsDoor:
+        return DetailsDoor(self.settings.socket("recorder"))
 
     @property
     def _trail(self) -> Path:

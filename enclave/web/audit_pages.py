@@ -127,10 +127,28 @@ def search(
 
 @routes.get("/events/{index}")
 def event(house: TheHouse, visitor: Arriving, index: int) -> Response:
-    """Show one event, its hash, and the proof that it is in the tree."""
+    """Show one event, its hash, how the detail beside it stands, and the proof that it is in the tree."""
+    return _event(house, visitor, index, {})
+
+
+@routes.post("/events/{index}/detail")
+def detail(house: TheHouse, visitor: Acting, index: int) -> Response:
+    """Open the sealed detail beside an event, which is itself recorded, and show it with the event."""
+    return _event(house, visitor, index, house.read_detail(visitor.person, index))
+
+
+def _event(house: House, visitor: Visitor, index: int, words: dict[str, str]) -> Response:
     found, proof = house.event(visitor.person, str(index))
     written = orjson.dumps(found.event, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
-    return page(visitor, "audit_event.html", found=found, written=written, proof=proof)
+    return page(
+        visitor,
+        "audit_event.html",
+        found=found,
+        written=written,
+        proof=proof,
+        state=house.detail_state(index),
+        words=words,
+    )
 
 
 @routes.post("/flags")

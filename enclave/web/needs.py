@@ -215,6 +215,16 @@ class TrailQuery:
 
 
 @dataclass(frozen=True)
+class DetailState:
+    """How the detail beside an event stands: none, sealed, lost, or erased by a rule, when, as an entry announced."""
+
+    state: str
+    rule: str = ""
+    at: str = ""
+    entry: int = 0
+
+
+@dataclass(frozen=True)
 class TrailEvent:
     """An event of the trail with its place in the tree; `event` is the JSON as recorded."""
 
@@ -452,6 +462,14 @@ class Scrutiny(Protocol):
 
     def certificate(self, person: Person, request: str) -> Certificate:
         """Give what the trail proves of a release. Raises NotFound where nothing was released."""
+        ...
+
+    def detail_state(self, index: int) -> DetailState:
+        """Say how the sealed detail beside an event stands."""
+        ...
+
+    def read_detail(self, person: Person, index: int) -> dict[str, str]:
+        """Open it; recorded first. Raises Refused, or NotFound where it is gone."""
         ...
 
     def verify_trail(self, person: Person) -> TrailReport:

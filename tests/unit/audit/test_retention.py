@@ -332,7 +332,8 @@ def test_a_persons_key_is_destroyed_by_two_of_two_roles_and_only_theirs(house):
     about = "person:researcher-a"
     assert house.http.get("/v1/persons/researcher-a").json() == {"held": 1, "asked": None}
     first = house.say("audit.erase", about, AUDITOR, reason="asked", outcome="success")
-    assert house.http.get("/v1/persons/researcher-a").json() == {"held": 1, "asked": first}
+    asked = {"index": first, "by": "auditor-a", "role": "auditor", "at": NOW}
+    assert house.http.get("/v1/persons/researcher-a").json() == {"held": 1, "asked": asked}
     assert code(destroy(house, first, house.intent(about=about, actor=AUDITOR))) == "same_person"
     assert code(destroy(house, 0, house.intent(about=about))) == "nobody_asked"
     corr = new_id()

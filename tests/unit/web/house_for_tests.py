@@ -19,6 +19,7 @@ from enclave.web.needs import (
     Certificate,
     Charge,
     Choice,
+    DetailState,
     Download,
     FileIn,
     FileSheet,
@@ -141,6 +142,7 @@ class HouseForTests:
         self.people: dict[str, Person] = {}
         self.requests: dict[str, Kept] = {}
         self.events: list[Json] = []
+        self.details: dict[int, DetailState] = {}
         self.viewed: list[tuple[str, str]] = []
         self.asked: list[Json] = []
         self.cancelled: list[Json] = []
@@ -450,6 +452,14 @@ class HouseForTests:
         if event.isdecimal() and int(event) < len(self.events):
             return TrailEvent(int(event), "cd" * 32, self.events[int(event)]), "c2sp.org/tlog-proof@v1\n"
         raise NotFound("no_such_event", "The trail has no such event.")
+
+    def detail_state(self, index: int) -> DetailState:
+        return self.details.get(index, DetailState("none"))
+
+    def read_detail(self, person: Person, index: int) -> dict[str, str]:
+        self._auditor(person)
+        self.events.append({"type": "audit.detail"})
+        return {"client": "192.0.2.17", "browser": "<Mozilla>", "comment": "trop peu"}
 
     def verify_trail(self, person: Person) -> TrailReport:
         self._auditor(person)

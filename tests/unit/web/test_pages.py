@@ -2,7 +2,7 @@ import re
 from dataclasses import replace
 
 from enclave.web.limits import SMALL
-from enclave.web.needs import FileIn, Finding, TrailConfirmed
+from enclave.web.needs import DetailState, FileIn, Finding, TrailConfirmed
 from tests.unit.web.browser import World
 from tests.unit.web.house_for_tests import sha
 from tests.unit.web.stories import TABLE, run, submitted
@@ -367,6 +367,33 @@ def test_a_long_search_is_read_page_by_page_and_one_act_in_its_order():
         assert "below" not in second
         act = (await browser.get("audit/search?corr=c1")).text
         assert act.index("type.number0") < act.index("type.number1")
+
+    run(story())
+
+
+def test_a_detail_is_shown_as_sealed_erased_or_lost_and_opened_only_on_asking():
+    async def story() -> None:
+        world = World()
+        event = {"id": "e1", "corr": "c1", "type": "auth.login", "occurred": "2026-11-25T10:00:00.123456Z"}
+        world.house.events += [event] * 4
+        browser = await world.browser("auditor-a")
+        told = {0: DetailState("sealed"), 2: DetailState("lost")}
+        world.house.details = told | {1: DetailState("erased", "access", "2027-11-26T10:00:00.000000Z", 7)}
+        sealed = (await browser.get("audit/events/0")).text
+        assert "scellé à part" in sealed
+        assert "192.0.2.17" not in sealed
+        opened = await browser.post("audit/events/0/detail")
+        assert "192.0.2.17" in opened.text
+        assert "&lt;Mozilla&gt;" in opened.text
+        assert world.house.events[-1] == {"type": "audit.detail"}
+        erased = (await browser.get("audit/events/1")).text
+        assert "26 nov. 2027" in erased
+        assert "fin de la durée des accès" in erased
+        assert "audit/events/7" in erased
+        assert "aucune règle" in (await browser.get("audit/events/2")).text
+        assert "gardé à part" not in (await browser.get("audit/events/3")).text
+        steward = await world.browser("steward-a")
+        assert (await steward.post("audit/events/0/detail")).status_code == 403
 
     run(story())
 
