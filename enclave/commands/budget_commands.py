@@ -9,6 +9,7 @@ from rich.markup import escape
 from anonymisation import ledger_words
 from anonymisation.ledger import Scope
 from enclave.commands.console import Api, As, Json, PasswordFile, language, show, sign_in
+from enclave.commands.spending_bars import bars, by_month
 from enclave.errors import BadInput
 from enclave.journeys import caps
 from enclave.wiring import EngineCaps
@@ -31,7 +32,7 @@ def left(
     *,
     as_json: Json = False,
 ) -> None:
-    """Say what is left of each cap.
+    """Say what is left of each cap, what was spent each month, what the cap means, and what remains once it is spent.
 
     Example: enclave budget --project cardio --as researcher-a
     """
@@ -82,7 +83,7 @@ def reenter(by: As, password_file: PasswordFile = None, *, as_json: Json = False
 def history(
     population: Population, by: As, password_file: PasswordFile = None, *, as_json: Json = False
 ) -> None:
-    """List every cap set on a population and every project's charges, oldest first.
+    """List every cap set on a population, what each project spent each month, and every charge, oldest first.
 
     Example: enclave budget history --population hospital-patients --as steward-a
     """
@@ -127,6 +128,7 @@ def _told_history(told: dict[str, Any]) -> list[str]:
         f"  {one['at'][:16]}  cap {one['scope']} {one['own']}: {_rho(one['rho_micro'])} rho"
         for one in told["caps"]
     ]
+    lines += bars(by_month((one["project"], one["at"], one["rho_micro"]) for one in told["charges"]))
     return lines + [
         f"  {one['at'][:16]}  {one['project']} {one['person']} {one['dataset']} v{one['version']}: "
         f"{_rho(one['rho_micro'])} rho{'' if one['answered'] else ' (no answer)'}"
@@ -143,6 +145,12 @@ def _told_budget(told: dict[str, Any]) -> list[str]:
             lines.append(
                 f"{scope:<12} {_rho(share['left_rho_micro'])} of {_rho(share['cap_rho_micro'])} rho left"
             )
+        spent = ((sheet["project"]["name"], one["when"], one["rho_micro"]) for one in sheet["charges"])
+        lines += [
+            *bars(by_month(spent)),
+            escape(sheet["means"][language()]),
+            escape(sheet["once_spent"][language()]),
+        ]
         lines += [
             f"  not covered by this loss: {one['kind']} {escape(one['what'])}" for one in sheet["outside"]
         ]

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
+from anonymisation import ledger_words
 from anonymisation.form import MAX_RHO_MICRO
 from anonymisation.mock import MOST_ROWS
 from enclave import messages
@@ -129,7 +130,7 @@ def cancel(house: TheHouse, who: Asking, body: QuestionIn) -> Json:
 
 @routes.get("/budget")
 def budget(house: TheHouse, who: Asking) -> Json:
-    """Tell what is left."""
+    """Tell what is left, and what was spent when."""
     sheets = house.budget(who.person, who.project)
     return {"covers": "questions", "populations": [budget_json(sheet) for sheet in sheets]}
 
@@ -180,6 +181,18 @@ def budget_json(sheet: BudgetSheet) -> Json:
         "population": _allowance(sheet.population) | {"name": sheet.population_name},
         "project": _allowance(sheet.project_share) | {"name": sheet.project},
         "person": _allowance(sheet.person),
+        "means": ledger_words.meaning(sheet.project_share.cap_rho_micro),
+        "once_spent": ledger_words.remains(),
+        "charges": [
+            {
+                "when": each.when.isoformat(),
+                "person": each.person,
+                "dataset": each.dataset,
+                "rho_micro": each.rho_micro,
+                "question_sha256": each.question_sha256,
+            }
+            for each in sheet.charges
+        ],
         "outside": [
             {"when": each.when.isoformat(), "kind": each.kind, "what": each.what} for each in sheet.outside
         ],

@@ -16,10 +16,10 @@ from enclave.agreements.policy import load_policy, to_table
 from enclave.demo import cast
 from enclave.journeys.matter import declared_json
 from enclave.people import Person
-from enclave.web.needs import Allowance, BudgetSheet
+from enclave.web.needs import Allowance, BudgetSheet, Charge
 from tests.places import NOTEBOOK_VENV
 from tests.unit.enclave_client.conftest import serving
-from tests.unit.web.house_for_tests import HouseForTests
+from tests.unit.web.house_for_tests import NOW, HouseForTests
 
 ROOT = Path(__file__).parents[3]
 NOTEBOOK = ROOT / "notebooks_image" / "examples" / "epidemiology.ipynb"
@@ -69,7 +69,8 @@ class HouseWithData(HouseForTests):
 
     def budget(self, person: Person, project: str) -> Sequence[BudgetSheet]:
         whole = Allowance(500_000, 400_000)
-        return [BudgetSheet(project, one.population, whole, whole, whole) for one in self.tables()]
+        paid = (Charge(NOW, "researcher-a", cast.HOSPITAL, 100_000, "ab" * 32),)
+        return [BudgetSheet(project, one.population, whole, whole, whole, paid) for one in self.tables()]
 
 
 @pytest.fixture(scope="module")
@@ -101,8 +102,8 @@ def test_every_cell_of_the_worked_notebook_runs(cells: dict[str, Any]) -> None:
 
 
 def test_each_question_is_drawn_beside_the_true_curve_on_the_mock(cells: dict[str, Any]) -> None:
-    """Advice, length of stay, survival, regression, visits by plan, and counts."""
-    assert sum(one["drawn"] for one in cells.values()) == 6
+    """Advice, length of stay, survival, regression, visits by plan, counts, and what was spent."""
+    assert sum(one["drawn"] for one in cells.values()) == 7
     shown = "\n".join(text for one in cells.values() for text in one["text"])
     for words in (
         "Would cost 5%",

@@ -30,6 +30,13 @@ EXAMPLES = [
 ]
 
 
+TOLD = [
+    (method, path, json.loads(example))
+    for (method, path), body in SECTIONS.items()
+    for example in re.findall(r"```json answer\n(.*?)```", body, re.DOTALL)
+]
+
+
 def one_line(text: str) -> str:
     return " ".join(text.split())
 
@@ -48,6 +55,21 @@ def test_a_section_begins_as_the_code_says_it(key: tuple[str, str]) -> None:
 def test_every_example_is_answered(method: str, path: str, body: object) -> None:
     answer = send(data_app(HouseForTests()), method, f"/api/v1{path}", json=body)
     assert answer.is_success, answer.text
+
+
+def shape(told: object) -> object:
+    """Give the names and kinds of what is told; of a list its first."""
+    if isinstance(told, dict):
+        return {name: shape(value) for name, value in told.items()}
+    return [shape(told[0])] if isinstance(told, list) and told else type(told).__name__
+
+
+@pytest.mark.parametrize(("method", "path", "example"), TOLD, ids=[path for _, path, _ in TOLD])
+def test_an_example_of_an_answer_has_the_form_of_the_real_one(
+    method: str, path: str, example: object
+) -> None:
+    answer = send(data_app(HouseForTests()), method, f"/api/v1{path}").json()
+    assert shape(answer) == shape(example)
 
 
 def test_the_example_address_is_answered() -> None:
