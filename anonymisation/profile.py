@@ -1,12 +1,13 @@
-"""The profile of a dataset: how many rows a unit has and where values lie, noisy, paid once and then shown to every project free.
+"""The profile of a dataset: how many rows and groups a unit has and where values lie, noisy, paid once, then free to every project.
 
 Bounds are where the usefulness of an answer is won or lost, and nobody may look at the data to choose them. So the house asks
-once: quantiles as any question would, and rows per unit as a histogram in which a unit adds one to one bin (sensitivity 1).
+once: quantiles as any question would, and rows per unit, and groups per unit of each category, as histograms in which a unit
+adds one to one bin (sensitivity 1 each; losses add).
 """
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +16,11 @@ import polars as pl
 
 from anonymisation import answer, budget, noise
 from anonymisation.aggregate import Integers
-from anonymisation.bounds import UNIT, Table
+from anonymisation.bounds import UNIT, Column, Table
+from anonymisation.columns import typed
 from anonymisation.errors import BadQuestion
 from anonymisation.form import MAX_ASKS, MAX_RHO_MICRO
+from anonymisation.groups import MAX_GROUPS
 from anonymisation.question import Question, parse
 
 RHO_MICRO: Final = 20_000
@@ -26,7 +29,11 @@ LEAST_RHO_MICRO: Final = 1_000
 PROBS: Final = ("0.01", "0.05", "0.1", "0.25", "0.5", "0.75", "0.9", "0.95", "0.99")
 STARTS: Final = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 256, 512, 1_024)
 """Fewest rows of each bin of rows per unit; the last bin is open."""
+ROWS: Final = ""
+"""Stands for the rows themselves where a category's name is expected; no column has it."""
 NUMBERS: Final = ("integer", "decimal")
+MAX_GROUPED: Final = 8
+"""Categories whose groups per unit are counted, the first declared: each takes its share of the price."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Profile:
     rho_micro: int
     rows_per_unit: tuple[Bin, ...]
     columns: dict[str, tuple[Quantile, ...]]
+    groups_per_unit: dict[str, tuple[Bin, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain JSON values."""
@@ -73,28 +81,38 @@ class Profile:
         """Read what `to_json` gave."""
         bins = tuple(Bin(**one) for one in told["rows_per_unit"])
         columns = {name: tuple(Quantile(**one) for one in each) for name, each in told["columns"].items()}
-        return cls(told["dataset"], told["version"], told["rho_micro"], bins, columns)
+        groups = {
+            name: tuple(Bin(**one) for one in each) for name, each in told.get("groups_per_unit", {}).items()
+        }
+        return cls(told["dataset"], told["version"], told["rho_micro"], bins, columns, groups)
 
     def dropped(self, rows: int) -> float | None:
         """Give the share of the dataset's rows that a bound of `rows` rows a unit leaves out; None where no unit is counted.
 
         Bins lost in their noise are taken as empty: noise in the tail would otherwise look like rows.
         """
-        clear = [one for one in self.rows_per_unit if one.clear]
-        whole = sum(one.units * one.rows for one in clear)
-        if not whole:
-            return None
-        return sum(one.units * max(0.0, one.rows - rows) for one in clear) / whole
+        return left_out(self.rows_per_unit, rows)
 
     @property
     def rows(self) -> float:
         """About how many rows the dataset has; 0 where no unit is counted."""
-        return sum(one.units * one.rows for one in self.rows_per_unit if one.clear)
+        return whole(self.rows_per_unit)
+
+
+def whole(bins: Sequence[Bin]) -> float:
+    """Give how many rows (or groups of units) there are, in the bins that stand out of their noise."""
+    return sum(one.units * one.rows for one in bins if one.clear)
+
+
+def left_out(bins: Sequence[Bin], most: int) -> float | None:
+    """Give the share of them that a bound of `most` a unit leaves out."""
+    of = whole(bins)
+    return sum(one.units * max(0.0, one.rows - most) for one in bins if one.clear) / of if of else None
 
 
 def digest(table: Table, rho_micro: int) -> str:
     """Give the SHA-256 that stands for this profile in the ledger and the trail."""
-    asked = {"profile": 1, "dataset": table.dataset, "version": table.version, "rho_micro": rho_micro}
+    asked = {"profile": 2, "dataset": table.dataset, "version": table.version, "rho_micro": rho_micro}
     return hashlib.sha256(orjson.dumps(asked, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -108,18 +126,22 @@ def price(table: Table, rho_micro: int) -> int:
             least=LEAST_RHO_MICRO,
             most=MAX_RHO_MICRO,
         )
-    units = 0 if table.per_row else _charge(_units_share(table, rho_micro))
-    return units + sum(answer.price(one, table).rho_micro for one in _questions(table, rho_micro))
+    counted = 0 if table.per_row else sum(_charge(share) for share in _unit_shares(table, rho_micro).values())
+    return counted + sum(answer.price(one, table).rho_micro for one in _questions(table, rho_micro))
 
 
 def compute(table: Table, rho_micro: int, parts: Sequence[pl.LazyFrame], seed: bytes) -> Profile:
     """Make a profile that has been paid for."""
     cost = price(table, rho_micro)
-    bins = () if table.per_row else _rows_per_unit(parts, _units_share(table, rho_micro))
+    shares = {} if table.per_row else _unit_shares(table, rho_micro)
+    bins = {
+        name: _per_unit([_sizes(part, table.column(name)) for part in parts], share)
+        for name, share in shares.items()
+    }
     columns: dict[str, tuple[Quantile, ...]] = {}
     for question in _questions(table, rho_micro):
         columns |= _read(question, answer.compute(question, table, parts, seed).to_json()["rows"][0])
-    return Profile(table.dataset, table.version, cost, bins, columns)
+    return Profile(table.dataset, table.version, cost, bins.pop(ROWS, ()), columns, bins)
 
 
 def words(share: float, rows: int) -> dict[str, str]:
@@ -132,12 +154,30 @@ def words(share: float, rows: int) -> dict[str, str]:
     }
 
 
-# --- rows per unit --------------------------------------------------------------------------------------------------------
+# --- rows and groups per unit ---------------------------------------------------------------------------------------------
 
 
 def _units_share(table: Table, rho_micro: int) -> int:
-    """Half for rows per unit, or all where no column is a number."""
+    """Half for what is counted of units, or all where no column is a number."""
     return rho_micro // 2 if _numbers(table) else rho_micro
+
+
+def _unit_shares(table: Table, rho_micro: int) -> dict[str, int]:
+    """Give each histogram its micro-rho: half for rows per unit, the rest over the categories, or all where there is none."""
+    offered, names = _units_share(table, rho_micro), _categories(table)
+    if not names:
+        return {ROWS: offered}
+    own = max(1, offered // 2 // len(names))
+    return {ROWS: offered - own * len(names)} | dict.fromkeys(names, own)
+
+
+def _categories(table: Table) -> list[str]:
+    names = [
+        one.name
+        for one in table.columns
+        if one.kind == "category" and 1 < len(one.domain or ()) <= MAX_GROUPS
+    ]
+    return names[:MAX_GROUPED]
 
 
 def _charge(rho_micro: int) -> int:
@@ -145,9 +185,10 @@ def _charge(rho_micro: int) -> int:
     return budget.charge(budget.own_loss(1, scale), noise.loss(scale, 1))
 
 
-def _rows_per_unit(parts: Sequence[pl.LazyFrame], rho_micro: int) -> tuple[Bin, ...]:
+def _per_unit(sizes: Sequence[pl.Series], rho_micro: int) -> tuple[Bin, ...]:
+    """Count units by how many they have, each in one bin, and add noise."""
     scale = budget.scale_for(1, rho_micro)
-    counted: Integers = sum((_counted(part) for part in parts), start=np.zeros(len(STARTS), np.int64))
+    counted: Integers = sum((_counted(one) for one in sizes), start=np.zeros(len(STARTS), np.int64))
     noisy, width = noise.add(counted, scale).tolist(), budget.half_width(scale)
     ends = (*(start - 1 for start in STARTS[1:]), None)
     return tuple(
@@ -156,10 +197,16 @@ def _rows_per_unit(parts: Sequence[pl.LazyFrame], rho_micro: int) -> tuple[Bin, 
     )
 
 
-def _counted(part: pl.LazyFrame) -> Integers:
-    """Count units by how many rows they have; a unit's rows lie in one part."""
-    sizes = part.select(UNIT).group_by(UNIT).len().collect()["len"].to_numpy()
-    places = np.searchsorted(STARTS, sizes, side="right") - 1
+def _sizes(part: pl.LazyFrame, column: Column | None) -> pl.Series:
+    """Give of each unit its rows, or its different values of a category; a unit's rows lie in one part."""
+    if column is None:
+        return part.select(UNIT).group_by(UNIT).agg(most=pl.len()).collect()["most"]
+    coded = part.select(UNIT, typed(column).expr.alias("code")).drop_nulls().unique()
+    return coded.group_by(UNIT).agg(most=pl.len()).collect()["most"]
+
+
+def _counted(sizes: pl.Series) -> Integers:
+    places = np.searchsorted(STARTS, sizes.to_numpy(), side="right") - 1
     return np.bincount(places, minlength=len(STARTS)).astype(np.int64)
 
 

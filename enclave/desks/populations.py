@@ -8,9 +8,11 @@ from enclave.agreements.policy import load_policy, to_table
 from enclave.agreements.rules import has_role
 from enclave.agreements.words import Dataset
 from enclave.desks.people import PeopleDesk
-from enclave.errors import NotFound
+from enclave.errors import EnclaveError, NotFound
 from enclave.journeys.caps import MAY_LOOK
 from enclave.journeys.matter import declared_json
+from enclave.journeys.profile import HOUSE
+from enclave.journeys.question import describe
 from enclave.people import Person
 from enclave.web.needs import CapChange, Json, PopulationCharge, PopulationSheet
 
@@ -45,14 +47,33 @@ class PopulationDesk(PeopleDesk):
                 PopulationCharge(datetime.fromisoformat(one["at"]), one["project"], one["rho_micro"])
                 for one in told["charges"]
             ],
-            [_declared(one) for one in datasets],
+            [{**_declared(one), "profile": self._profile_of(person, one)} for one in datasets],
         )
+
+    def _profile_of(self, person: Person, dataset: Dataset) -> Json | None:
+        """Give the dataset's profile as the page shows it; None where nobody had one made."""
+        asked = describe(self.visitor(person), HOUSE, dataset, "none", roles=tuple(MAY_LOOK))
+        try:
+            told = self.engine.call("POST", "/v1/profile", asked.model_dump())
+        except EnclaveError as refusal:
+            if refusal.code == "no_profile":
+                return None
+            raise
+        return shown_profile(told["profile"])
 
     def _held(self) -> list[Dataset]:
         return [one for one in self.agreements.datasets() if one.version is not None]
 
     def _ledger_of(self, population: str) -> dict[str, Any]:
         return self.engine.call("GET", f"/v1/populations/{population}")
+
+
+def shown_profile(told: Json) -> Json:
+    """Give a profile's histograms without the bins that are lost in noise, rows per unit first under no name."""
+    histograms = {"": told["rows_per_unit"], **told["groups_per_unit"]}
+    clear = {name: [one for one in bins if one["clear"]] for name, bins in histograms.items()}
+    probs = [float(one["prob"]) for one in next(iter(told["columns"].values()), [])]
+    return {**told, "histograms": [(name, bins) for name, bins in clear.items() if bins], "probs": probs}
 
 
 def _short(told: Mapping[str, Any]) -> PopulationSheet:

@@ -56,16 +56,19 @@ def test_a_profile_costs_no_more_than_was_offered_whatever_the_data(made: Profil
 
 def test_one_unit_more_moves_one_bin_by_one() -> None:
     parts = stays()
-    before = sum(profile._counted(part) for part in parts)
-    more = frame(*[{UNIT: 10**9}] * 7).lazy()
-    after = sum(profile._counted(part) for part in [*parts, more])
-    assert np.abs(after - before).tolist() == [int(start == 7) for start in profile.STARTS]
+    more = frame(*[{UNIT: 10**9, "dept": dept} for dept in ("22", "29", "22", "99", None, "22", "35")]).lazy()
+    for name, many in ((profile.ROWS, 7), ("dept", 3)):
+        before, after = (
+            sum(profile._counted(profile._sizes(part, STAYS.column(name))) for part in some)
+            for some in (parts, [*parts, more])
+        )
+        assert np.abs(after - before).tolist() == [int(start == many) for start in profile.STARTS]
 
 
 def test_the_noise_of_rows_per_unit_is_what_its_price_buys(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[float] = []
     monkeypatch.setattr(noise, "add", lambda exact, scale: (seen.append(scale), exact)[1])
-    profile._rows_per_unit(stays(), 5_000)
+    profile._per_unit([profile._sizes(part, None) for part in stays()], 5_000)
     assert seen == [pytest.approx(10.0)]  # rho = 1 / (2 * 10**2)
 
 
@@ -130,6 +133,45 @@ def test_a_skewed_column_is_advised_a_bound_below_the_declared_one() -> None:
     best = next(one for one in choices if one.best)
     assert 200 < best.high < 5_000
     assert [one.bias for one in choices] == sorted((one.bias for one in choices), reverse=True)
+
+
+def test_a_column_far_from_its_lower_bound_is_advised_one_that_saves_noise() -> None:
+    table = replace(STAYS, columns=(replace(STAYS.columns[3], low="-5000"),))
+    found = profile.compute(table, 200_000, stays(), SEED)
+    choices = adviser.advise(table, found, 2_000).lows["cost"]
+    best = next(one for one in choices if one.best)
+    assert -500 < best.low <= 100
+    assert [one.low for one in choices] == sorted((one.low for one in choices), reverse=True)
+    widths = [one.plus_minus for one in choices]
+    assert widths == sorted(widths)
+    assert choices[-1].clipped == choices[-1].bias == 0
+
+
+def test_groups_of_a_unit_are_weighed_for_each_category() -> None:
+    bins = (
+        Bin(1, 1, 5_000, clear=True),
+        Bin(2, 2, 800, clear=True),
+        Bin(3, 3, 30, clear=True),
+        Bin(4, 4, 2, clear=False),
+    )
+    known = Profile(
+        "stays", 3, 1, tuple(replace(one, units=9_000) for one in bins), {}, {"dept": bins, "gone": bins}
+    )
+    cheap, dear = (adviser.advise(STAYS, known, rho_micro).groups_by for rho_micro in (1, 100_000))
+    assert set(cheap) == {"dept"}
+    assert [one.groups for one in dear["dept"]] == [1, 2, 3]
+    assert [one.dropped for one in dear["dept"]] == [round(860 / 6_690, 4), round(30 / 6_690, 4), 0.0]
+    best = [next(one.groups for one in each["dept"] if one.best) for each in (cheap, dear)]
+    assert best == [1, 3]
+
+
+def test_a_profile_counts_the_groups_of_a_unit() -> None:
+    rows = [{UNIT: unit, "dept": dept} for unit in range(400) for dept in ("22", "29", "22")[: 1 + unit % 3]]
+    found = profile.compute(STAYS, 10_000_000, [frame(*rows).lazy()], SEED)
+    assert set(found.groups_per_unit) == {"dept"}
+    ones, twos, *_ = found.groups_per_unit["dept"]
+    assert (ones.units, twos.units) == (pytest.approx(134, abs=4), pytest.approx(266, abs=4))
+    assert Profile.from_json({**found.to_json(), "groups_per_unit": {}}).groups_per_unit == {}
 
 
 def test_without_a_counted_unit_nothing_is_advised() -> None:

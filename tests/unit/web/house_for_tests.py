@@ -10,6 +10,7 @@ from anonymisation.bounds import Column, Table
 from anonymisation.profile import Bin, Profile, Quantile
 from anonymisation.question import parse
 from enclave.accounts.words import UNSEEN, Seen
+from enclave.desks.populations import shown_profile
 from enclave.errors import BadInput, NotAuthenticated, NotFound, Refused
 from enclave.people import Person, Role
 from enclave.web.needs import (
@@ -274,7 +275,7 @@ class HouseForTests:
             Quantile(prob, value, value, value)
             for prob, value in (("0.5", 4.0), ("0.95", 21.0), ("0.99", None))
         )
-        found = Profile(dataset, 1, 20_000, bins, {"length_of_stay": stays})
+        found = Profile(dataset, 1, 20_000, bins, {"length_of_stay": stays}, {"cim10": bins})
         advice = adviser.advise(self.declared(dataset), found, rho_micro or 20_000)
         return {"profile": found.to_json(), "advice": advice.to_json()}
 
@@ -317,8 +318,19 @@ class HouseForTests:
             CapChange("population", "", 2_000_000, NOW),
             CapChange("project", "heart-failure", 500_000, NOW),
         ]
-        declared = {"dataset": "hospital-stays", "unit": "nir", "rows": 20, "groups": 5, "columns": COLUMNS}
-        return replace(sheet, caps=caps, charges=charges, datasets=[declared])
+        declared = {
+            "dataset": "hospital-stays",
+            "unit": "nir",
+            "rows": 20,
+            "groups": 5,
+            "rows_per_group": 2,
+            "linkable": True,
+            "profile": None,
+            "columns": [{**one, "never_null": one["name"] == "sex"} for one in COLUMNS],
+        }
+        profile = shown_profile(self.profile(person, "", "hospital-stays", None)["profile"])
+        bare = {**declared, "dataset": "results", "rows_per_group": None, "linkable": False}
+        return replace(sheet, caps=caps, charges=charges, datasets=[{**declared, "profile": profile}, bare])
 
     # --- releases
 

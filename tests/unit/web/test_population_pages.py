@@ -20,6 +20,11 @@ def test_a_steward_sees_spending_caps_and_declared_columns() -> None:
         assert "asthma&lt;b&gt;" in text
         assert "asthma<b>" not in text
         assert "length_of_stay" in text
+        assert "Au plus 2 lignes dans un même groupe." in text
+        assert "payé une fois\u202f: 0,02 (ρ)" in text
+        assert "valeurs de cim10 par unité" in text
+        assert "enclave dataset profile results" in text
+        assert ", jamais vide" in text
         assert not re.search(r"\sstyle=|<script(?! src)", text)
 
     run(story())
