@@ -8,10 +8,13 @@ import codecs
 import gzip
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -22,12 +25,17 @@ DELIMITERS: Final = (";", ",", "\t")
 UTF_8: Final = "utf-8"
 LATIN_1: Final = "windows-1252"
 PIECE_BYTES: Final = 4 << 20
-# What is parsed, typed and split at a time: several times as much memory as these bytes.
-BLOCK_BYTES: Final = 512 << 10
+# What is parsed, typed and split at a time: several times as much memory as these bytes. No row is longer.
+BLOCK_BYTES: Final = 2 << 20
+# A byte of Windows-1252 becomes three bytes of UTF-8 at most.
+GROWS_TO: Final = 3
 # A header that long is not the header of a table; it would have to be held in memory whole.
 HEADER_BYTES_MAX: Final = 1_000_000
 # A text with one letter in ten that is good UTF-8 beside broken ones is neither encoding.
 MOSTLY: Final = 10
+# RFC 3629, section 3: letters of more than one byte begin with 11, go on with 10, and have four bytes at most.
+LEAD: Final = 0xC0
+LETTER_BYTES_MAX: Final = 4
 BROKEN: Final = re.compile("[\udc80-\udcff]")
 LETTERS: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 LINE: Final = "_line"
@@ -43,14 +51,38 @@ class Look:
     delimiter: str
     header: tuple[str, ...]
     unpacked: int  # bytes, without gzip
+    # Bytes of the header's line where every line end is the end of a row: no cell holds one, as none is quoted.
+    plain_header: int | None = None
 
 
 @dataclass(frozen=True)
 class TextRows:
-    """Rows as text, each with its line; `broken` are the lines, and their text, that have not the header's cells."""
+    """Rows as text, null where nothing is written; `broken` are lines, and their text, without the header's cells.
 
-    rows: pl.DataFrame
+    Lines are counted from the first of these rows, which is 0. `empty` is how the file writes an empty cell.
+    """
+
+    rows: pa.RecordBatch
     broken: tuple[tuple[int, str], ...] = ()
+    empty: str | None = None
+
+    @property
+    def lines(self) -> int:
+        """How many lines there are, whole and broken."""
+        return int(self.rows.num_rows) + len(self.broken)
+
+    def line_numbers(self) -> pl.Series:
+        """Give the line of each row: all but those of the broken."""
+        numbers = np.delete(np.arange(self.lines), [line for line, _ in self.broken])
+        return pl.Series(LINE, numbers, dtype=pl.Int64)
+
+    def written(self) -> pl.DataFrame:
+        """Give the rows as they are written."""
+        frame = cast("pl.DataFrame", pl.from_arrow(self.rows))
+        return frame if self.empty is None else frame.fill_null(self.empty)
+
+
+Read = Callable[[], TextRows]
 
 
 def look(path: Path, limit: int) -> Look:
@@ -66,7 +98,7 @@ def look(path: Path, limit: int) -> Look:
         if len(first) < HEADER_BYTES_MAX and b"\n" not in first:
             first += piece[:HEADER_BYTES_MAX]
         letters.take(piece)
-        quotes += piece.count(b'"')
+        quotes += piece.count(b'"') if b'"' in piece else 0  # to look for one is much quicker than to count
         last = piece[-1:]
     encoding = letters.encoding(path)
     header = _first_line(path, first, encoding)
@@ -76,36 +108,113 @@ def look(path: Path, limit: int) -> Look:
         raise _quote_open(path)
     delimiter = max(DELIMITERS, key=header.count)
     names = tuple(cell.strip().strip('"') for cell in header.split(delimiter))
-    return Look(encoding, delimiter, names, unpacked)
+    return Look(encoding, delimiter, names, unpacked, None if quotes else _plain_header(first))
 
 
-def text_rows(path: Path, seen: Look, told: Told = lambda _done: None) -> Iterator[TextRows]:
-    """Give every cell as the text it is, a few thousand rows at a time; `told` hears the bytes of the file done."""
+def _plain_header(first: bytes) -> int | None:
+    line = first.splitlines(keepends=True)[0]
+    return len(line) if line.endswith(b"\n") else None
+
+
+def text_rows(path: Path, seen: Look, told: Told = lambda _done: None) -> Iterator[Read]:
+    """Give every cell as the text it is, some thousand rows at a time; `told` hears the bytes of the file done.
+
+    What is given reads its rows when it is called, from any thread; it, or the next, raises `BadInput`.
+    """
+    if seen.plain_header is not None:
+        return _blocks(path, seen, seen.plain_header, told)
+    return _one_by_one(path, seen, told)
+
+
+def _blocks(path: Path, seen: Look, header: int, told: Told) -> Iterator[Read]:
+    """Cut the file behind line ends, so that each block is read by itself."""
+    left = b""
+    with _as_csv(path), path.open("rb") as raw, _unpacked(raw, path) as file:
+        file.read(header)
+        while piece := file.read(BLOCK_BYTES):
+            end = piece.rfind(b"\n") + 1
+            if not end and len(left) + len(piece) > BLOCK_BYTES:
+                raise _not_csv(path)
+            block, left = (left + piece[:end], piece[end:]) if end else (b"", left + piece)
+            told(raw.tell())
+            if block:
+                yield partial(_read_block, path, seen, block)
+        if left:
+            yield partial(_read_block, path, seen, left)
+
+
+def _read_block(path: Path, seen: Look, block: bytes) -> TextRows:
     broken: list[tuple[int, str]] = []
+    if seen.encoding == UTF_8 and not _is_utf_8(block, len(block)):
+        raise _not_csv(path)
+    with _as_csv(path):
+        table = pa_csv.read_csv(
+            pa.BufferReader(block),
+            read_options=pa_csv.ReadOptions(
+                block_size=len(block) * GROWS_TO,
+                use_threads=False,
+                column_names=seen.header,
+                encoding=seen.encoding,
+            ),
+            parse_options=_parsing(seen, broken),
+            convert_options=_converting(seen, checked=seen.encoding == UTF_8),
+        )
+    return TextRows(one_batch(table), tuple((number - 1, text) for number, text in broken), "")
 
-    def skip(row: pa_csv.InvalidRow) -> str:
-        broken.append((row.number, row.text))
-        return "skip"
 
+def _one_by_one(path: Path, seen: Look, told: Told) -> Iterator[Read]:
+    """Read from the first to the last byte: only so is a line end in a quoted cell told from the end of a row."""
+    broken: list[tuple[int, str]] = []
+    with _as_csv(path), pa.OSFile(str(path)) as raw:
+        line, given = 2, 0
+        for batch in _reader(raw, path, seen, broken):
+            passed = _before(broken[given:], line, batch.num_rows)
+            given += len(passed)
+            told(raw.tell())
+            rows = TextRows(batch, tuple((number - line, text) for number, text in passed), "")
+            line += rows.lines
+            yield ready(rows)
+        if broken[given:]:
+            left = tuple((place, text) for place, (_, text) in enumerate(broken[given:]))
+            yield ready(TextRows(_no_rows(seen), left, ""))
+
+
+def _before(broken: list[tuple[int, str]], line: int, rows: int) -> list[tuple[int, str]]:
+    """Give those of the broken lines that stand before or among so many rows; the reader may know of later ones."""
+    passed: list[tuple[int, str]] = []
+    for number, text in broken:
+        if number >= line + rows + len(passed):
+            break
+        passed.append((number, text))
+    return passed
+
+
+def ready(rows: TextRows) -> Read:
+    """Give rows that are read already as what reads them."""
+    return lambda: rows
+
+
+@contextmanager
+def _as_csv(path: Path) -> Iterator[None]:
     try:
-        with pa.OSFile(str(path)) as raw:
-            line, given = 2, 0
-            for batch in _reader(raw, path, seen, skip):
-                height, ready = batch.num_rows, broken[given:]
-                given += len(ready)
-                lines = _lines(line, height, broken)
-                line = int(lines[-1]) + 1 if height else line
-                told(raw.tell())
-                yield TextRows(_frame(batch, lines), tuple(ready))
-            if broken[given:]:
-                yield TextRows(_no_rows(seen), tuple(broken[given:]))
-    except (pa.ArrowException, OSError, UnicodeDecodeError):
-        raise BadInput(
-            "partner_file_not_csv",
-            f"The file {path.name} cannot be read as CSV from its first to its last line.",
-            "Check that it was copied whole and saved as CSV in UTF-8 or Latin-1.",
-            file=path.name,
-        ) from None
+        yield
+    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError):
+        raise _not_csv(path) from None
+
+
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """Give a table's rows as one batch."""
+    columns = [column.combine_chunks() for column in table.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=table.schema)
+
+
+def _not_csv(path: Path) -> BadInput:
+    return BadInput(
+        "partner_file_not_csv",
+        f"The file {path.name} cannot be read as CSV from its first to its last line.",
+        "Check that it was copied whole and saved as CSV in UTF-8 or Latin-1.",
+        file=path.name,
+    )
 
 
 def unreadable(path: Path) -> BadInput:
@@ -139,16 +248,19 @@ class _Letters:
     broken: int = 0
 
     def take(self, piece: bytes) -> None:
-        if piece.isascii() and not self.decoder.getstate()[0]:
-            return
+        while piece and self.decoder.getstate()[0]:
+            self._decode(piece[:1])
+            piece = piece[1:]
+        whole = len(piece) - _begun(piece)
+        if _is_utf_8(piece, whole):
+            self.good += int(np.count_nonzero(np.frombuffer(piece, np.uint8, whole) >= LEAD))
+            piece = piece[whole:]
+        self._decode(piece)
+
+    def _decode(self, piece: bytes) -> None:
         text = self.decoder.decode(piece)
-        try:
-            text.encode(UTF_8)
-        except UnicodeEncodeError:
-            self.broken += len(BROKEN.findall(text))
-            self.good += len(LETTERS.findall(text))
-        else:
-            self.good += max(0, len(piece) - len(text))
+        self.broken += len(BROKEN.findall(text))
+        self.good += len(LETTERS.findall(text))
 
     def encoding(self, path: Path) -> str:
         broken = self.broken + len(self.decoder.getstate()[0])
@@ -164,9 +276,27 @@ class _Letters:
         )
 
 
+def _begun(piece: bytes) -> int:
+    """Give how many bytes at the end are the beginning of a letter that goes on in the next piece."""
+    for back in range(1, min(LETTER_BYTES_MAX, len(piece)) + 1):
+        if piece[-back] >= LEAD:
+            return back
+    return 0
+
+
+def _is_utf_8(piece: bytes, size: int) -> bool:
+    """Tell whether the first `size` bytes are whole letters of UTF-8, many times quicker than decoding them."""
+    bounds = pa.py_buffer(np.array([0, size], np.int32))
+    try:
+        pa.Array.from_buffers(pa.binary(), 1, [None, bounds, pa.py_buffer(piece)]).cast(pa.string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
 def _pieces(path: Path) -> Iterator[bytes]:
     try:
-        with _open(path) as file:
+        with path.open("rb") as raw, _unpacked(raw, path) as file:
             while piece := file.read(PIECE_BYTES):
                 yield piece
     except EOFError:
@@ -179,8 +309,8 @@ def _packed(path: Path) -> bool:
     return path.suffix.lower() == ".gz"
 
 
-def _open(path: Path) -> BinaryIO:
-    return cast("BinaryIO", gzip.open(path, "rb") if _packed(path) else path.open("rb"))
+def _unpacked(raw: BinaryIO, path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.GzipFile(fileobj=raw)) if _packed(path) else raw
 
 
 def _quote_open(path: Path) -> BadInput:
@@ -215,35 +345,40 @@ def _cut(path: Path) -> BadInput:
 
 
 def _reader(
-    raw: pa.NativeFile, path: Path, seen: Look, skip: Callable[[pa_csv.InvalidRow], str]
+    raw: pa.NativeFile, path: Path, seen: Look, broken: list[tuple[int, str]]
 ) -> pa_csv.CSVStreamingReader:
     stream = pa.CompressedInputStream(raw, "gzip") if _packed(path) else raw
     return pa_csv.open_csv(
         stream,
         # Lines are counted by the reader only when it works alone
         read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, encoding=seen.encoding),
-        parse_options=pa_csv.ParseOptions(
-            delimiter=seen.delimiter, invalid_row_handler=skip, newlines_in_values=True
-        ),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(seen.header, pa.string()), strings_can_be_null=False
-        ),
+        parse_options=_parsing(seen, broken),
+        convert_options=_converting(seen),
     )
 
 
-def _no_rows(seen: Look) -> pl.DataFrame:
-    return pl.DataFrame(schema={**dict.fromkeys(seen.header, pl.String), LINE: pl.Int64})
+def _parsing(seen: Look, broken: list[tuple[int, str]]) -> pa_csv.ParseOptions:
+    """Give how rows are told apart; one that has not the header's cells goes to `broken`."""
+
+    def skip(row: pa_csv.InvalidRow) -> str:
+        broken.append((row.number, row.text))
+        return "skip"
+
+    return pa_csv.ParseOptions(
+        delimiter=seen.delimiter, invalid_row_handler=skip, newlines_in_values=seen.plain_header is None
+    )
 
 
-def _frame(batch: pa.RecordBatch, lines: pl.Series) -> pl.DataFrame:
-    frame = pl.from_arrow(pa.Table.from_batches([batch]))
-    return cast("pl.DataFrame", frame).with_columns(lines.alias(LINE))
+def _converting(seen: Look, *, checked: bool = False) -> pa_csv.ConvertOptions:
+    """Give that every cell is text, and null where nothing is written; `checked` says that it is UTF-8."""
+    return pa_csv.ConvertOptions(
+        column_types=dict.fromkeys(seen.header, pa.string()),
+        strings_can_be_null=True,
+        null_values=[""],
+        check_utf8=not checked,
+    )
 
 
-def _lines(first: int, rows: int, broken: list[tuple[int, str]]) -> pl.Series:
-    """Give the lines of the next rows: every line from `first` on that is not one of the broken."""
-    skipped = {line for line, _ in broken if line >= first}
-    if not skipped:
-        return pl.Series(range(first, first + rows), dtype=pl.Int64)
-    lines = [line for line in range(first, first + rows + len(skipped)) if line not in skipped]
-    return pl.Series(lines[:rows], dtype=pl.Int64)
+def _no_rows(seen: Look) -> pa.RecordBatch:
+    schema = pa.schema([(name, pa.string()) for name in seen.header])
+    return pa.RecordBatch.from_arrays([pa.array([], pa.string())] * len(seen.header), schema=schema)

@@ -7,15 +7,20 @@ thousand rows in memory at a time; decimal point or comma; dates as 2025-01-31 o
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from enclave import partner_csv, partner_reader
 from enclave.agreements.policy import DatasetPolicy, PolicyColumn
 from enclave.errors import BadInput
-from enclave.partner_csv import LATIN_1, LINE, Look, TextRows, Told
+from enclave.partner_cells import Reader
+from enclave.partner_csv import LATIN_1, LINE, Look, Read, TextRows, Told
 
 # As many rows as tell what a column holds.
 SAMPLE_ROWS: Final = 5_000
@@ -23,23 +28,29 @@ UNPACKED_MAX: Final = 100 * 10**9
 # What a compressed file is taken for before it is read; more than enough parts cost less than too few.
 USUAL_RATIO: Final = 6
 REASON: Final = "_reason"
-UNREAD: Final = "_unread "
 ROW: Final = "_row"
 CELLS: Final = "cells"
-TRUE_WORDS: Final = ("1", "1.0", "true", "oui", "o", "yes", "y")
-FALSE_WORDS: Final = ("0", "0.0", "false", "non", "n", "no")
+EMPTY: Final = "empty"
 
 
 @dataclass(frozen=True)
 class PartnerRows:
     """Some rows of a partner's file: `kept` typed by the policy, `aside` as written with `_line` and `_reason`.
 
-    `unread` counts the cells of each column that say something its kind cannot hold.
+    `unread` counts the cells of each column that say something its kind cannot hold; `places` are the rows of `text`
+    that were kept. Lines count from the first of these, of which there are `lines`, as 0.
     """
 
-    kept: pl.DataFrame
+    text: TextRows
+    kept: pa.RecordBatch
+    places: NDArray[np.int64]
     aside: pl.DataFrame
     unread: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def lines(self) -> int:
+        """How many lines of the file these rows take."""
+        return self.text.lines
 
     def reasons(self) -> Counter[str]:
         """How many rows were put aside for each reason."""
@@ -63,10 +74,46 @@ class PartnerFile:
         """What `told` counts up to: the bytes of a CSV on disk; 0 where rows are counted, of which nobody knows how many."""
         return self.path.stat().st_size if self._look else 0
 
-    def rows(self, told: Told = lambda _done: None) -> Iterator[PartnerRows]:
-        """Give the rows typed by the policy, some at a time; raises `BadInput` where the file cannot be read on."""
-        for text in _text_rows(self.path, self._look, self._limit, told):
-            yield _by_policy(text, self.policy)
+    @property
+    def first_line(self) -> int:
+        """The line of the first row; nobody counts a header where rows are not lines."""
+        return 2 if self._look else 1
+
+    def reads(self, told: Told = lambda _done: None) -> Iterator[Read]:
+        """Give what reads the rows, some at a time; each may be called in any thread. Raises `BadInput`."""
+        return _text_rows(self.path, self._look, self._limit, told)
+
+    def typed(self, text: TextRows) -> PartnerRows:
+        """Give rows typed by the policy."""
+        some_empty = text.empty is None
+        read = {
+            name: reader.read(text.rows.column(name), some_empty=some_empty)
+            for name, reader in self._readers.items()
+        }
+        kept = pa.RecordBatch.from_arrays([one.values for one in read.values()], names=list(read))
+        rows = PartnerRows(text, kept, np.arange(kept.num_rows), _cut(text))
+        unread = {
+            name: one.unread
+            for name, one in read.items()
+            if one.unread is not None and name not in self._left_out
+        }
+        rows = _without_unread(rows, unread, {name: self._readers[name].column for name in unread})
+        for name in self.policy.never_empty:
+            rows = put_aside(rows, np.asarray(rows.kept.column(name).is_null()), f"{EMPTY}:{name}")
+        return rows
+
+    @cached_property
+    def _readers(self) -> dict[str, Reader]:
+        """The columns that are read: those on a shelf, and those another is made from."""
+        return {
+            column.name: Reader(column)
+            for column in self.policy.source_columns
+            if column.shelf != "none" or _is_source(column, self.policy)
+        }
+
+    @cached_property
+    def _left_out(self) -> frozenset[str]:
+        return frozenset(column.name for column in self.policy.source_columns if column.shelf == "none")
 
 
 def open_partner_file(path: Path, policy: DatasetPolicy, limit: int = UNPACKED_MAX) -> PartnerFile:
@@ -91,26 +138,26 @@ def sample(path: Path, rows: int = SAMPLE_ROWS) -> pl.DataFrame:
     Raises `BadInput` when it cannot be read.
     """
     frames, height = [], 0
-    for text in _text_rows(path, _looked(path, UNPACKED_MAX), UNPACKED_MAX, lambda _done: None):
-        frames.append(text.rows.drop(LINE))
-        height += text.rows.height
+    for read in _text_rows(path, _looked(path, UNPACKED_MAX), UNPACKED_MAX, lambda _done: None):
+        frames.append(read().written())
+        height += frames[-1].height
         if height >= rows:
             break
     return pl.concat(frames).head(rows) if frames else pl.DataFrame()
 
 
-def put_aside(rows: PartnerRows, bad: pl.Series, reason: str) -> PartnerRows:
+def put_aside(rows: PartnerRows, bad: NDArray[np.bool_], reason: str) -> PartnerRows:
     """Move the rows a later step cannot keep (`bad`, one boolean a row of `kept`) to the side, with its reason."""
     if not bad.any():
         return rows
-    moved = rows.kept.filter(bad)
-    shown = moved.select(
-        pl.col(LINE),
-        pl.lit(reason).alias(REASON),
-        *[pl.col(name).cast(pl.String) for name in rows.kept.columns if name != LINE],
+    moved = _written(rows.text, rows.places[bad], reason)
+    return PartnerRows(
+        rows.text,
+        rows.kept.filter(pa.array(~bad)),
+        rows.places[~bad],
+        pl.concat([rows.aside, moved], how="diagonal"),
+        rows.unread,
     )
-    aside = pl.concat([rows.aside, shown], how="diagonal")
-    return PartnerRows(rows.kept.filter(~bad), aside, rows.unread)
 
 
 def _looked(path: Path, limit: int) -> Look | None:
@@ -118,7 +165,7 @@ def _looked(path: Path, limit: int) -> Look | None:
     return None if partner_reader.format_of(path) else partner_csv.look(path, limit)
 
 
-def _text_rows(path: Path, seen: Look | None, limit: int, told: Told) -> Iterator[TextRows]:
+def _text_rows(path: Path, seen: Look | None, limit: int, told: Told) -> Iterator[Read]:
     if seen is None:
         return partner_reader.text_rows(path, limit, told)
     return partner_csv.text_rows(path, seen, told)
@@ -145,39 +192,30 @@ def _check_header(header: tuple[str, ...], names: list[str], path: Path) -> None
         )
 
 
-def _by_policy(text: TextRows, policy: DatasetPolicy) -> PartnerRows:
-    read = [
-        column for column in policy.source_columns if column.shelf != "none" or _is_source(column, policy)
-    ]
-    judged = (
-        text.rows.lazy()
-        .select(
-            LINE, *[_typed(column).alias(column.name) for column in read], *[_unread(one) for one in read]
-        )
-        .collect()
-    )
-    found = {
-        column: count
-        for column in read
-        if column.shelf != "none" and (count := judged[UNREAD + column.name].sum())
-    }
-    kept = judged.select(LINE, *[column.name for column in read])
-    if not found:
-        return PartnerRows(kept, _cut(text.broken))
-    reason = judged.select(pl.coalesce(*[_reason(column) for column in found]).alias(REASON)).to_series()
-    aside = text.rows.with_columns(reason).filter(reason.is_not_null())
-    unread = Counter({column.name: count for column, count in found.items()})
-    return PartnerRows(
-        kept.filter(reason.is_null()),
-        pl.concat([aside.select(LINE, REASON, pl.exclude(LINE, REASON)), _cut(text.broken)], how="diagonal"),
-        unread,
-    )
+def _without_unread(
+    rows: PartnerRows, unread: dict[str, NDArray[np.bool_]], columns: dict[str, PolicyColumn]
+) -> PartnerRows:
+    """Move rows with a cell that could not be read to the side, each for the first of its columns."""
+    counts = Counter({name: int(where.sum()) for name, where in unread.items()})
+    for name, where in unread.items():
+        rows = put_aside(rows, where[rows.places], _reason(columns[name]))
+    return PartnerRows(rows.text, rows.kept, rows.places, rows.aside, counts)
 
 
-def _cut(broken: tuple[tuple[int, str], ...]) -> pl.DataFrame:
+def _reason(column: PolicyColumn) -> str:
+    return f"{'domain' if column.kind == 'category' else column.kind}:{column.name}"
+
+
+def _written(text: TextRows, places: NDArray[np.int64], reason: str) -> pl.DataFrame:
+    """Give rows as they are written, each with its line and the reason why it is not kept."""
+    written = text.written().with_columns(text.line_numbers())[places]
+    return written.select(LINE, pl.lit(reason).alias(REASON), pl.exclude(LINE))
+
+
+def _cut(text: TextRows) -> pl.DataFrame:
     """Give the lines with too few or too many cells as they are written: which cell is which, nobody can tell."""
     return pl.DataFrame(
-        [(line, CELLS, text) for line, text in broken],
+        [(line, CELLS, row) for line, row in text.broken],
         schema={LINE: pl.Int64, REASON: pl.String, ROW: pl.String},
         orient="row",
     )
@@ -185,47 +223,3 @@ def _cut(broken: tuple[tuple[int, str], ...]) -> pl.DataFrame:
 
 def _is_source(column: PolicyColumn, policy: DatasetPolicy) -> bool:
     return any(other.transform is not None and other.transform.of == column.name for other in policy.columns)
-
-
-def _cell(column: PolicyColumn) -> pl.Expr:
-    """Give the cell without surrounding space, and nothing where it is empty."""
-    text = pl.col(column.name).str.strip_chars()
-    return pl.when(text == "").then(None).otherwise(text)
-
-
-def _typed(column: PolicyColumn) -> pl.Expr:
-    cell = _cell(column)
-    if column.kind == "integer":
-        return cell.str.replace(r"^(-?\d+)[.,]0+$", "$1").cast(pl.Int64, strict=False)
-    if column.kind == "decimal":
-        return _finite(cell.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False))
-    if column.kind == "date":
-        return pl.coalesce(
-            cell.str.to_date("%Y-%m-%d", strict=False), cell.str.to_date("%d/%m/%Y", strict=False)
-        )
-    if column.kind == "boolean":
-        word = cell.str.to_lowercase()
-        return (
-            pl.when(word.is_in(TRUE_WORDS))
-            .then(True)
-            .when(word.is_in(FALSE_WORDS))
-            .then(False)
-            .otherwise(None)
-        )
-    if column.kind == "category" and column.domain is not None:
-        return cell.cast(pl.Enum(column.domain), strict=False)
-    return cell
-
-
-def _finite(number: pl.Expr) -> pl.Expr:
-    return pl.when(number.is_finite()).then(number).otherwise(None)
-
-
-def _unread(column: PolicyColumn) -> pl.Expr:
-    """Tell where a cell says something its declared kind cannot hold."""
-    return (_cell(column).is_not_null() & _typed(column).is_null()).alias(UNREAD + column.name)
-
-
-def _reason(column: PolicyColumn) -> pl.Expr:
-    what = "domain" if column.kind == "category" else column.kind
-    return pl.when(pl.col(UNREAD + column.name)).then(pl.lit(f"{what}:{column.name}"))

@@ -35,6 +35,31 @@ def to_stored(table: pa.Table, words: Words) -> pa.Table:
     return pa.table(columns, names=table.column_names).combine_chunks()
 
 
+def to_bare(table: pa.Table, words: Words) -> pa.Table:
+    """Give the table as it waits to be stored: codes without their domain, which is the same for all, texts as they came.
+
+    Raises where a value lies outside its domain.
+    """
+    columns = [_bare(name, table.column(name), words.get(name)) for name in table.column_names]
+    return pa.table(columns, names=table.column_names)
+
+
+def stored_schema(given: pa.Schema, words: Words) -> pa.Schema:
+    """Give the schema of the shelf that holds tables of this one."""
+    return pa.schema([(field.name, _stored_type(field, words)) for field in given])
+
+
+def dressed(bare: pa.Table, schema: pa.Schema, words: Words) -> pa.Table:
+    """Give a table that waited as a shelf of this schema holds it, in one chunk."""
+    columns = [
+        pa.DictionaryArray.from_arrays(column.combine_chunks(), words[name])
+        if schema.field(name).type == CODES
+        else column.cast(schema.field(name).type)
+        for name, column in zip(bare.column_names, bare.columns, strict=True)
+    ]
+    return pa.table(columns, schema=schema).combine_chunks()
+
+
 def to_frame(table: pa.Table, domains: Domains) -> pl.DataFrame:
     """Give a table read from a shelf to polars; raises when its codes are not those of the manifest's domain."""
     return pl.DataFrame([_series(name, table.column(name), domains) for name in table.column_names])
@@ -46,13 +71,32 @@ def frame_schema(schema: pa.Schema, domains: Domains) -> pl.Schema:
 
 
 def _stored(name: str, column: pa.ChunkedArray, words: pa.Array | None) -> pa.ChunkedArray:
-    if words is not None and _coded(column, words):
+    if words is not None:
+        return _coded_column(name, column, words)
+    return column.cast(TEXT) if _is_text(column.type) else column
+
+
+def _stored_type(field: pa.Field, words: Words) -> pa.DataType:
+    if not _is_text(field.type):
+        return field.type
+    return CODES if field.name in words else TEXT
+
+
+def _bare(name: str, column: pa.ChunkedArray, words: pa.Array | None) -> pa.ChunkedArray:
+    if words is not None and _is_text(column.type):
+        coded = _coded_column(name, column, words)
+        return pa.chunked_array([chunk.indices for chunk in coded.chunks], CODES.index_type)
+    # Forms of text that cannot be cut into pieces or put together as they are
+    if pa.types.is_dictionary(column.type) or column.type == pa.string_view():
+        return column.cast(TEXT)
+    return column
+
+
+def _coded_column(name: str, column: pa.ChunkedArray, words: pa.Array) -> pa.ChunkedArray:
+    """Give a column of a declared domain as codes; one that holds no text as it is."""
+    if not _is_text(column.type) or _coded(column, words):
         return column
-    text = _as_text(column)
-    if text is None:
-        return column
-    if words is None:
-        return text
+    text = column.cast(TEXT)
     codes = pc.index_in(text, value_set=words.cast(TEXT))
     if codes.null_count != text.null_count:
         raise VaultUsage("code_outside_domain", f"{name} holds a value outside its domain.", column=name)
@@ -65,13 +109,10 @@ def _coded(column: pa.ChunkedArray, words: pa.Array) -> bool:
     return column.type == CODES and all(chunk.dictionary.equals(words) for chunk in column.chunks)
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not any(
-        test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    ):
-        return None
-    return column.cast(TEXT)
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(test(kind) for test in (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view))
 
 
 def _series(name: str, column: pa.ChunkedArray, domains: Domains) -> pl.Series:

@@ -1,81 +1,109 @@
 """Rows on their way to their buckets: on disk, because there may be more of them than memory, and never plain.
 
-The key exists in this process's memory only. What a killed process leaves opens for nobody, and is removed with
-the folder it lies in.
+One file takes the rows of many buckets in the order they come; which piece lies where is known in this process's
+memory, like the key. What a killed process leaves opens for nobody, and is removed with the folder it lies in.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vault.columns import Words
+from vault.errors import VaultDamaged
 from vault.parquet import KEY_BYTES
-from vault.pieces import SealedPieces, read_pieces
 
-COMPRESSION: Final = pa.ipc.IpcWriteOptions(compression="lz4")
+NONCE_BYTES: Final = 12
+TAG_BYTES: Final = 16
+# Arrow reads columns in place where they begin at a multiple of this.
+ALIGNED: Final = 64
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Where some rows of a bucket lie in the file, and under which number they were sealed."""
+
+    number: int
+    start: int
+    size: int  # bytes, without the tag
+    schema: pa.Schema
 
 
 class Spill:
-    """Tables put down piece by piece under (shelf, bucket) and taken up once, whole."""
+    """Rows put down some thousands at a time, shared out to buckets, and taken up bucket by bucket, each once."""
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700)
-        self._folder = folder
-        self._key = os.urandom(KEY_BYTES)
-        self._held: dict[tuple[str, int], SealedPieces] = {}
+    def __init__(self, path: Path) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._file = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
+        # Known to nobody else and for this file alone, so a count is nonce enough (NIST SP 800-38D, 8.2.1).
+        self._cipher = AESGCM(os.urandom(KEY_BYTES))
+        self._held: dict[tuple[str, int], list[_Piece]] = {}
+        self._count = self._end = 0
+        self._box = bytearray()
 
-    def put(self, shelf: str, bucket: int, rows: pa.Table) -> None:
-        """Put rows down; columns of codes go without their domain, which is the same for all."""
-        held = self._held.get((shelf, bucket))
-        if held is None:
-            name = f"{shelf}-{bucket}"
-            held = self._held[shelf, bucket] = SealedPieces(self._folder / name, self._key, name)
-        held.append(_to_bytes(_bare(rows)))
+    def put(self, shelf: str, rows: pa.RecordBatch, bounds: Sequence[int]) -> None:
+        """Put rows down that are sorted by bucket: bucket n has those from `bounds[n]` to `bounds[n + 1]`."""
+        slices = [
+            (bucket, memoryview(rows.slice(first, end - first).serialize()).cast("B"))
+            for bucket, (first, end) in enumerate(pairwise(bounds))
+            if first < end
+        ]
+        size = sum(len(content) + TAG_BYTES for _, content in slices)
+        if size > len(self._box):
+            self._box = bytearray(size)
+        box, at = memoryview(self._box), 0
+        for bucket, content in slices:
+            piece = _Piece(self._count, self._end + at, len(content), rows.schema)
+            end = at + len(content) + TAG_BYTES
+            self._cipher.encrypt_into(_nonce(piece), content, _name(shelf, bucket), box[at:end])
+            self._held.setdefault((shelf, bucket), []).append(piece)
+            self._count, at = self._count + 1, end
+        self._write(box[:size])
 
-    def take(self, shelf: str, bucket: int, schema: pa.Schema, words: Words) -> pa.Table:
-        """Take a bucket's rows up and forget them; `words` are the domains of the columns of codes."""
-        held = self._held.pop((shelf, bucket), None)
-        if held is None:
-            return schema.empty_table()
-        held.close()
-        pieces = [_dressed(_from_bytes(piece), schema, words) for piece in self._read(held)]
-        held.path.unlink()
-        return pa.concat_tables(pieces).combine_chunks()
+    def take(self, shelf: str, bucket: int) -> list[pa.RecordBatch]:
+        """Take a bucket's rows up and forget them; several threads may, each for buckets of its own."""
+        pieces = self._held.pop((shelf, bucket), [])
+        room = pa.allocate_buffer(sum(_aligned(piece.size) for piece in pieces))
+        view, at, rows = memoryview(room).cast("B"), 0, []
+        for piece in pieces:
+            self._open(piece, _name(shelf, bucket), view[at : at + piece.size])
+            rows.append(pa.ipc.read_record_batch(room.slice(at, piece.size), piece.schema))
+            at += _aligned(piece.size)
+        return rows
 
-    def _read(self, held: SealedPieces) -> Iterator[bytes]:
-        return read_pieces(held.path, self._key, held.path.name)
+    def close(self) -> None:
+        """Forget the file; its folder's owner removes it."""
+        self._file.close()
 
+    def _open(self, piece: _Piece, name: bytes, into: memoryview) -> None:
+        sealed = os.pread(self._file.fileno(), piece.size + TAG_BYTES, piece.start)
+        try:
+            self._cipher.decrypt_into(_nonce(piece), sealed, name, into)
+        except (InvalidTag, ValueError):
+            raise VaultDamaged(
+                "spill_damaged",
+                "Rows on their way to their buckets were changed on the disk.",
+                "Import again, and look at the disk.",
+            ) from None
 
-def _bare(rows: pa.Table) -> pa.Table:
-    columns = [
-        pa.chunked_array([chunk.indices for chunk in column.chunks], column.type.index_type)
-        if pa.types.is_dictionary(column.type)
-        else column
-        for column in rows.columns
-    ]
-    return pa.table(columns, names=rows.column_names)
-
-
-def _dressed(rows: pa.Table, schema: pa.Schema, words: Words) -> pa.Table:
-    columns = [
-        pa.DictionaryArray.from_arrays(rows.column(name).combine_chunks(), words[name])
-        if pa.types.is_dictionary(schema.field(name).type)
-        else rows.column(name)
-        for name in schema.names
-    ]
-    return pa.table(columns, schema=schema)
+    def _write(self, content: memoryview) -> None:
+        self._end += len(content)
+        while content:
+            content = content[self._file.write(content) :]
 
 
-def _to_bytes(rows: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, rows.schema, options=COMPRESSION) as out:
-        out.write_table(rows)
-    return bytes(sink.getvalue())
+def _nonce(piece: _Piece) -> bytes:
+    return piece.number.to_bytes(NONCE_BYTES, "big")
 
 
-def _from_bytes(piece: bytes) -> pa.Table:
-    with pa.ipc.open_stream(piece) as stream:
-        return stream.read_all()
+def _name(shelf: str, bucket: int) -> bytes:
+    return f"{shelf}|{bucket}".encode()
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNED) * ALIGNED

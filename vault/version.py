@@ -8,7 +8,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,9 +17,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from vault.bucketing import Units, bucket_numbers, bucket_rows, stored_order
-from vault.columns import Words, domain_words, to_stored
+from vault.bucketing import Units, bucket_numbers, stored_order
+from vault.columns import Words, domain_words, dressed, stored_schema, to_bare
 from vault.errors import VaultDown, VaultRefused, VaultUsage
+from vault.in_turn import in_turn
 from vault.keys import KeyService
 from vault.manifest import (
     SHELVES,
@@ -40,7 +41,9 @@ from vault.spill import Spill
 PARTIAL: Final = ".partial"
 SPILL: Final = "spill"
 # Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
-SPILL_ROWS: Final = 32 * 1024
+SPILL_ROWS: Final = 64 * 1024
+# Buckets ordered and written at once; each is in memory whole.
+WRITE_THREADS: Final = 2
 MAX_BUCKETS: Final = 4096
 WRITE_ACTS: Final = frozenset({"data.import"})
 
@@ -89,16 +92,19 @@ def write_stream(
     check_dataset_id(plan.dataset)
     _check_plan(plan)
     with new_version_folder(version_folder(root, plan.dataset, plan.version)) as folder:
-        writer = _Writer(folder, plan, Spill(folder / SPILL), domain_words(plan.domains))
-        for batch in batches:
-            writer.add(batch)
-        writer.share_out()
-        data_keys = {}
-        for shelf in plan.shelves:
-            context = shelf_context(plan.dataset, plan.version, shelf)
-            data_keys[shelf], writer.wrapped[shelf] = keys.new_data_key(shelf, context, receipt)
-        writer.write_parts(data_keys, inspect, _counter(progress, plan.buckets * len(plan.shelves)))
-        shutil.rmtree(folder / SPILL)
+        with closing(Spill(folder / SPILL)) as spill:
+            writer = _Writer(folder, plan, spill, domain_words(plan.domains))
+            for batch in batches:
+                writer.add(batch)
+            writer.share_out()
+            # What sharing out held would otherwise lie idle beside what ordering takes
+            pa.default_memory_pool().release_unused()
+            data_keys = {}
+            for shelf in plan.shelves:
+                context = shelf_context(plan.dataset, plan.version, shelf)
+                data_keys[shelf], writer.wrapped[shelf] = keys.new_data_key(shelf, context, receipt)
+            writer.write_parts(data_keys, inspect, _counter(progress, plan.buckets * len(plan.shelves)))
+        (folder / SPILL).unlink()
         manifest = writer.manifest()
         write_manifest(folder, manifest, keys)
     return manifest
@@ -147,6 +153,7 @@ class _Writer:
     spill: Spill
     words: Words
     waiting: list[dict[str, pa.Table]] = field(default_factory=list)
+    waiting_rows: int = 0
     schemas: dict[str, pa.Schema] = field(default_factory=dict)
     parts: list[Part] = field(default_factory=list)
     columns: dict[str, tuple[StoredColumn, ...]] = field(default_factory=dict)
@@ -155,47 +162,66 @@ class _Writer:
     def add(self, batch: Batch) -> None:
         """Take a batch; rows stay in memory until there are enough to be shared out."""
         _check_batch(batch, self.plan)
-        stored = {shelf: to_stored(batch[shelf], self.words) for shelf in self.plan.shelves}
-        for shelf, table in stored.items():
-            if not self.schemas.setdefault(shelf, table.schema).equals(table.schema):
+        for shelf in self.plan.shelves:
+            schema = stored_schema(batch[shelf].schema, self.words)
+            if not self.schemas.setdefault(shelf, schema).equals(schema):
                 raise VaultUsage(
                     "batch_columns_differ", f"A batch of the {shelf} shelf has other columns.", shelf=shelf
                 )
-        self.waiting.append(stored)
-        if sum(one[self.plan.shelves[0]].num_rows for one in self.waiting) >= SPILL_ROWS:
+        self.waiting.append({shelf: to_bare(batch[shelf], self.words) for shelf in self.plan.shelves})
+        self.waiting_rows += batch[self.plan.shelves[0]].num_rows
+        if self.waiting_rows >= SPILL_ROWS:
             self.share_out()
 
     def share_out(self) -> None:
         """Put the waiting rows down, each with its bucket's."""
         if not self.schemas:
             raise VaultUsage("nothing_to_write", "There was no batch of rows to write.")
-        gathered, self.waiting = self.waiting, []
-        shared = _Same(self._bucket_rows)
+        gathered, self.waiting, self.waiting_rows = self.waiting, [], 0
+        shared = _Same(self._shared)
         for shelf in self.plan.shelves if gathered else ():
-            table = pa.concat_tables([one.pop(shelf) for one in gathered]).combine_chunks()
-            for bucket, rows in enumerate(shared.of(self._units(table))):
-                if len(rows):
-                    self.spill.put(shelf, bucket, table.take(pa.array(rows)))
-        pa.default_memory_pool().release_unused()
+            table = pa.concat_tables([one.pop(shelf) for one in gathered], promote_options="permissive")
+            order, bounds = shared.of(self._units(table))
+            rows = table.combine_chunks().take(order)
+            del table
+            self.spill.put(shelf, _one_batch(rows), bounds)
 
     def write_parts(
         self, data_keys: Mapping[str, bytes], inspect: Inspect, report: Callable[[], None]
     ) -> None:
-        """Write the parts of every shelf, one bucket of one shelf in memory at a time."""
+        """Write the parts of every shelf, few buckets in memory at a time."""
         for shelf in data_keys:
             (self.folder / shelf).mkdir(mode=0o700)
-        for bucket in range(self.plan.buckets):
-            order = _Same(lambda units: pa.array(stored_order(units, self.plan.order_key)))
-            for shelf, data_key in data_keys.items():
-                rows = self.spill.take(shelf, bucket, self.schemas[shelf], self.words)
-                part = rows.take(order.of(self._units(rows)))
-                del rows
-                inspect(shelf, part)
-                self._write_part(shelf, f"part-{bucket:05d}", part, data_key)
+
+        def write(bucket: int) -> list[Part]:
+            return self._write_bucket(bucket, data_keys, inspect)
+
+        for parts in in_turn(write, range(self.plan.buckets), WRITE_THREADS):
+            for part in parts:
+                self.parts.append(part)
                 report()
         for shelf in data_keys:
             sync_folder(self.folder / shelf)
             self.columns[shelf] = stored_columns(self.schemas[shelf])
+
+    def _write_bucket(self, bucket: int, data_keys: Mapping[str, bytes], inspect: Inspect) -> list[Part]:
+        order = _Same(lambda units: pa.array(stored_order(units, self.plan.order_key)))
+        written = []
+        for shelf, data_key in data_keys.items():
+            rows = self._taken(shelf, bucket)
+            part = rows.take(order.of(self._units(rows)))
+            del rows
+            inspect(shelf, part)
+            written.append(self._write_part(shelf, f"part-{bucket:05d}", part, data_key))
+        return written
+
+    def _taken(self, shelf: str, bucket: int) -> pa.Table:
+        """Take a bucket up from the spill."""
+        schema, rows = self.schemas[shelf], self.spill.take(shelf, bucket)
+        if not rows:
+            return schema.empty_table()
+        together = pa.concat_tables(map(_table, rows), promote_options="permissive")
+        return dressed(together, schema, self.words)
 
     def manifest(self) -> Manifest:
         """Give the manifest of what was written."""
@@ -213,29 +239,31 @@ class _Writer:
             }
         )
 
-    def _bucket_rows(self, units: Units) -> list[Any]:
+    def _shared(self, units: Units) -> tuple[pa.Array, list[int]]:
+        """Give the rows' order by bucket, and where each bucket begins and the last one ends."""
         numbers = bucket_numbers(units, self.plan.order_key, self.plan.buckets)
-        return list(bucket_rows(numbers, self.plan.buckets))
+        order = np.argsort(numbers, kind="stable")
+        return pa.array(order), np.searchsorted(numbers[order], np.arange(self.plan.buckets + 1)).tolist()
 
     def _units(self, table: pa.Table) -> Units:
         units: Units = table.column(self.plan.unit_column).to_numpy()
         return units
 
-    def _write_part(self, shelf: str, name: str, table: pa.Table, data_key: bytes) -> None:
+    def _write_part(self, shelf: str, name: str, table: pa.Table, data_key: bytes) -> Part:
         path = f"{shelf}/{name}.parquet"
         place = Place(self.plan.dataset, self.plan.version, shelf, name)
         written = write_encrypted(self.folder / path, table, place, data_key)
-        self.parts.append(
-            Part.model_validate(
-                {
-                    "path": path,
-                    "shelf": shelf,
-                    "rows": written.rows,
-                    "bytes": written.bytes,
-                    "sha256": written.sha256,
-                }
-            )
-        )
+        return Part.model_validate({"path": path, "shelf": shelf, **vars(written)})
+
+
+def _one_batch(rows: pa.Table) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [column.combine_chunks() for column in rows.columns], schema=rows.schema
+    )
+
+
+def _table(rows: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([rows])
 
 
 @dataclass

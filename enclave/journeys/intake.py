@@ -6,30 +6,33 @@ encrypted, with the reason; nothing is half brought in: a version is there whole
 
 import os
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from anonymisation.bounds import UNIT
-from anonymisation.pseudonym import canonical, check_collisions, unit_numbers
+from anonymisation.pseudonym import canonical, check_collisions, number_column
 from enclave.agreements.policy import DatasetPolicy, PolicyColumn, load_policy, policy_sha256
 from enclave.agreements.rules import has_role
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset
 from enclave.errors import BadInput, Refused
+from enclave.partner_csv import LINE, Read
 from enclave.partner_file import PartnerFile, PartnerRows, open_partner_file, put_aside
 from enclave.people import Role
 from enclave.quarantine import Quarantine
 from enclave.recording import EventObject, Recorded, Recorder, Visitor, recorded
+from vault.in_turn import in_turn
 from vault.keys import KeyService
 from vault.manifest import Manifest
 from vault.version import Plan, clean_partials, write_stream
@@ -39,11 +42,11 @@ UNIT_KEY_LABEL: Final = "unit|v1|"  # interfaces 15: one key per id type and enc
 ORDER_KEY_LABEL: Final = "order|v1|"
 MAY_BRING_IN: Final = frozenset({Role.INTAKE_AGENT})
 # A bucket is ordered in memory, by the intake and by every question: more of them for a larger file.
-BUCKET_BYTES: Final = 32 << 20
+BUCKET_BYTES: Final = 18 << 20
 MOST_BUCKETS: Final = 4096
+READ_THREADS: Final = 2
 
 Progress = Callable[[str, int, int], None]
-Item = TypeVar("Item")
 
 
 class Caps(Protocol):
@@ -124,7 +127,7 @@ def bring_in(
         _clear_what_a_crash_left(tools.root, dataset.id, version)
         with _quarantine(tools, dataset.id, version, act.receipt) as quarantine:
             file = open_partner_file(source, policy, tools.unpacked_bytes_max)
-            stream = _Stream(tools, file, quarantine, progress)
+            stream = _Stream(tools, file, quarantine, progress, file.first_line)
             manifest = _shelve(tools, dataset, version, policy_yaml, stream, act.receipt)
             quarantine.keep()
         _publish(tools.agreements, manifest, policy_yaml, act.receipt)
@@ -138,6 +141,14 @@ def bring_in(
     return report
 
 
+@dataclass(frozen=True)
+class _Split:
+    """Some rows of a file, typed, numbered and split onto their shelves."""
+
+    rows: PartnerRows
+    shelves: dict[str, pa.Table]
+
+
 @dataclass
 class _Stream:
     """The file's rows on their way to the shelves, and what became of them so far."""
@@ -146,12 +157,14 @@ class _Stream:
     file: PartnerFile
     quarantine: Quarantine
     progress: Progress
+    line: int
     stored: int = 0
     aside: int = 0
     units: int = 0
     empty: Counter[str] = field(default_factory=Counter)
     unread: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def policy(self) -> DatasetPolicy:
@@ -165,26 +178,26 @@ class _Stream:
     def batches(self) -> Iterator[dict[str, pa.Table]]:
         """Give the rows split onto their shelves; raises at the end where too many had to be put aside."""
         steps = self.file.steps
+        key = _unit_key(self.policy, self.tools.keys)
         words = {column.name: pa.array(column.domain) for column in self.policy.columns if column.domain}
-        for read in _one_ahead(self.file.rows(lambda done: self.progress("read", done, steps))):
-            rows = self._counted(_numbered(read, self.policy, self.tools.keys))
-            self.quarantine.put(rows.aside)
-            yield {
-                name: _shelf_table(rows.kept, self.policy.on(name), words)
-                for name in SHELVES
-                if self.policy.on(name)
-            }
+
+        def split(read: Read) -> _Split:
+            return _split(_numbered(self.file.typed(read()), self.policy, key), self.policy, words)
+
+        reads = self.file.reads(lambda done: self.progress("read", done, steps))
+        for one in in_turn(split, reads, READ_THREADS):
+            self._count(one.rows)
+            yield one.shelves
         self._mostly_kept()
 
     def inspect(self, shelf: str, part: pa.Table) -> None:
         """Look at each part before it is written: people are counted, and no two of them may share a number."""
+        units = part.column(UNIT).to_numpy()
         if shelf == "research":
-            self.units += len(pc.unique(part.column(UNIT)))
+            with self._one_at_a_time:
+                self.units += int(np.count_nonzero(units[1:] != units[:-1])) + min(1, len(units))
         if shelf == "identity" and self.policy.unit.column is not None:
-            pairs = cast("pl.DataFrame", pl.from_arrow(part.select([UNIT, self.policy.unit.column]))).unique()
-            check_collisions(
-                canonical(pairs[self.policy.unit.column], self.policy.unit.id_type).values, pairs[UNIT]
-            )
+            _check_identifiers(units, part.column(self.policy.unit.column), self.policy.unit.id_type)
 
     def report(self, manifest: Manifest, *, source_deleted: bool) -> IntakeReport:
         """Tell what became of the file."""
@@ -208,13 +221,16 @@ class _Stream:
             source_deleted=source_deleted,
         )
 
-    def _counted(self, rows: PartnerRows) -> PartnerRows:
-        self.stored += rows.kept.height
+    def _count(self, rows: PartnerRows) -> None:
+        if rows.aside.height:
+            self.quarantine.put(rows.aside.with_columns(pl.col(LINE) + self.line))
+            self.reasons.update(rows.reasons())
+        self.line += rows.lines
+        self.stored += rows.kept.num_rows
         self.aside += rows.aside.height
-        self.empty.update({column.name: column.null_count() for column in rows.kept.iter_columns()})
+        for name in rows.kept.schema.names:
+            self.empty[name] += rows.kept.column(name).null_count
         self.unread.update(rows.unread)
-        self.reasons.update(rows.reasons())
-        return rows
 
     def _mostly_kept(self) -> None:
         """Refuse a file of which too much is put aside: it is likely the wrong file, or the wrong policy."""
@@ -267,28 +283,35 @@ def _quarantine(tools: IntakeTools, dataset: str, version: int, receipt: Recorde
         raise
 
 
-def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Read the next rows while these are worked on."""
-    with ThreadPoolExecutor(1, thread_name_prefix="reader") as reader:
-        waiting = reader.submit(next, items, None)
-        while (item := waiting.result()) is not None:
-            waiting = reader.submit(next, items, None)
-            yield item
-
-
-def _numbered(rows: PartnerRows, policy: DatasetPolicy, keys: KeyService) -> PartnerRows:
-    """Give every row its unit number; a row whose unit cannot be read is put aside."""
+def _unit_key(policy: DatasetPolicy, keys: KeyService) -> bytes | None:
+    """Give the key that numbers the units; None where every row is one."""
     if policy.unit.column is None:
-        numbers = np.frombuffer(os.urandom(8 * rows.kept.height), dtype=np.uint64)
-        return _with_units(rows, pl.Series(UNIT, numbers))
-    key = keys.mac("unit", f"{UNIT_KEY_LABEL}{policy.unit.id_type}".encode())
-    identifiers = canonical(rows.kept[policy.unit.column], policy.unit.id_type).values
-    rows = put_aside(rows, identifiers.is_null(), f"unit:{policy.unit.column}")
-    return _with_units(rows, unit_numbers(identifiers.drop_nulls(), key))
+        return None
+    return keys.mac("unit", f"{UNIT_KEY_LABEL}{policy.unit.id_type}".encode())
 
 
-def _with_units(rows: PartnerRows, numbers: pl.Series) -> PartnerRows:
-    return PartnerRows(rows.kept.with_columns(numbers.alias(UNIT)), rows.aside, rows.unread)
+def _numbered(rows: PartnerRows, policy: DatasetPolicy, key: bytes | None) -> PartnerRows:
+    """Give every row its unit number; a row whose unit cannot be read is put aside."""
+    if key is None or policy.unit.column is None:
+        numbers = np.frombuffer(os.urandom(8 * rows.kept.num_rows), dtype=np.uint64)
+        return _with_units(rows, numbers)
+    found = number_column(rows.kept.column(policy.unit.column), policy.unit.id_type, key)
+    rows = put_aside(rows, ~found.valid, f"unit:{policy.unit.column}")
+    return _with_units(rows, found.numbers[found.valid])
+
+
+def _with_units(rows: PartnerRows, numbers: NDArray[np.uint64]) -> PartnerRows:
+    return replace(rows, kept=rows.kept.append_column(UNIT, pa.array(numbers)))
+
+
+def _check_identifiers(units: NDArray[np.uint64], cells: pa.ChunkedArray, id_type: str) -> None:
+    """Raise where two identifiers share a number, in a part sorted by it: only neighbours written differently may."""
+    identifiers = cells.combine_chunks()
+    differ = pc.not_equal(identifiers[1:], identifiers[:-1]).to_numpy(zero_copy_only=False)
+    places = np.flatnonzero((units[1:] == units[:-1]) & differ)
+    places = np.concatenate([places, places + 1])
+    values = pl.Series(pl.from_arrow(identifiers.take(pa.array(places))), dtype=pl.String)
+    check_collisions(canonical(values, id_type).values, pl.Series(units[places]))
 
 
 def _shelve(
@@ -317,25 +340,28 @@ def _shelve(
     )
 
 
+def _split(rows: PartnerRows, policy: DatasetPolicy, words: Mapping[str, pa.Array]) -> _Split:
+    shelves = {name: _shelf_table(rows.kept, policy.on(name), words) for name in SHELVES if policy.on(name)}
+    return _Split(rows, shelves)
+
+
 def _shelf_table(
-    rows: pl.DataFrame, columns: tuple[PolicyColumn, ...], words: Mapping[str, pa.Array]
+    rows: pa.RecordBatch, columns: tuple[PolicyColumn, ...], words: Mapping[str, pa.Array]
 ) -> pa.Table:
-    arrays = {UNIT: pa.array(rows[UNIT].to_numpy())}
+    arrays = {UNIT: rows.column(UNIT)}
     for column in columns:
         arrays[column.name] = _array(rows, column, words.get(column.name))
     return pa.table(arrays)
 
 
-def _array(rows: pl.DataFrame, column: PolicyColumn, words: pa.Array | None) -> Any:
+def _array(rows: pa.RecordBatch, column: PolicyColumn, words: pa.Array | None) -> Any:
     if column.transform is not None:
-        date = rows[column.transform.of].dt
-        return (date.year() if column.transform.keep == "year" else date.month()).cast(pl.Int64).to_arrow()
-    series = rows[column.name]
+        date = rows.column(column.transform.of)
+        return pc.year(date) if column.transform.keep == "year" else pc.month(date)
     if words is not None:
         # the declared order of the domain, not the order of appearance: the codes say nothing of the data
-        return pa.DictionaryArray.from_arrays(series.to_physical().cast(pl.Int32).to_arrow(), words)
-    # the oldest form of a text array: polars' own views are copied many times slower
-    return series.to_arrow(compat_level=pl.CompatLevel.oldest())
+        return pa.DictionaryArray.from_arrays(rows.column(column.name), words)
+    return rows.column(column.name)
 
 
 def _publish(agreements: AgreementStore, manifest: Manifest, policy_yaml: str, receipt: Recorded) -> None:

@@ -3,11 +3,19 @@ import unicodedata
 from hashlib import sha256
 
 import polars as pl
+import pyarrow as pa
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from anonymisation.errors import BadQuestion, Damaged
-from anonymisation.pseudonym import canonical, canonical_nir, check_collisions, nir_key_valid, unit_numbers
+from anonymisation.pseudonym import (
+    canonical,
+    canonical_nir,
+    check_collisions,
+    nir_key_valid,
+    number_column,
+    unit_numbers,
+)
 
 KEY = b"k" * 32
 # INSEE's own example of a number with its key, and numbers of both Corsican departments with keys computed by hand.
@@ -130,3 +138,46 @@ def test_a_collision_is_found() -> None:
 
 def test_an_empty_column_has_no_numbers() -> None:
     assert unit_numbers(pl.Series([], dtype=pl.String), KEY).len() == 0
+
+
+NIRS = [
+    MAINLAND,
+    MAINLAND[:13],
+    with_key(SOUTH),
+    with_key(NORTH),
+    with_key(NORTH).lower(),
+    "1 84 12 2A 451 089",
+]
+WRONG = [
+    None,
+    "x",
+    MAINLAND[:14] + "9",
+    "955081416802538",
+    "255131416802538",
+    "2550814168\u0662",
+    "2550814\u20ac168025",
+]
+
+
+@pytest.mark.parametrize("texts", [NIRS, NIRS[2:4], NIRS + WRONG, WRONG, [MAINLAND] * 3, []])
+@pytest.mark.parametrize("id_type", ["nir", "ipp"])
+def test_a_column_is_numbered_at_once_as_it_is_step_by_step(texts: list[str | None], id_type: str) -> None:
+    found = number_column(pa.array(texts, pa.string()), id_type, KEY)
+    slowly = canonical(pl.Series(texts, dtype=pl.String), id_type)
+    assert found.valid.tolist() == slowly.valid.to_list()
+    assert found.numbers.tolist() == unit_numbers(slowly.values, KEY).fill_null(0).to_list()
+
+
+def test_a_slice_of_cells_is_numbered_like_the_whole() -> None:
+    cells = pa.array(NIRS, pa.string())
+    whole, part = number_column(cells, "nir", KEY), number_column(cells[2:5], "nir", KEY)
+    assert part.numbers.tolist() == whole.numbers.tolist()[2:5]
+    with pytest.raises(BadQuestion, match="32 bytes"):
+        number_column(cells, "nir", b"short")
+
+
+def test_every_single_wrong_digit_in_a_column_is_found() -> None:
+    wrong = [
+        MAINLAND[:place] + digit + MAINLAND[place + 1 :] for place in range(15) for digit in "0123456789"
+    ]
+    assert number_column(pa.array(wrong), "nir", KEY).valid.tolist() == [text == MAINLAND for text in wrong]

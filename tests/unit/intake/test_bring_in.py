@@ -5,11 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from anonymisation.pseudonym import Numbered
 from enclave.errors import BadInput, Refused
 from enclave.journeys.intake import ColumnCount
 from enclave.partner_file import sample
@@ -124,6 +126,18 @@ def test_what_becomes_of_each_row_and_column_is_reported_and_put_aside_sealed(ho
     assert house.verified()
 
 
+def test_a_row_that_lacks_what_is_never_null_is_put_aside(house: IntakeHouse) -> None:
+    policy = POLICY.replace("kind: decimal,", "kind: decimal, never_null: true,").replace(
+        "keep: year},", "keep: year}, never_null: true,"
+    )
+    house.declare(policy=policy)
+    lacking = [row(303, cost=""), row(304, cost=" "), row(305, born=""), row(306, urgent="")]
+    report = house.bring(house.file(csv([*ROWS, *lacking])), policy)
+    assert report.reasons == {"empty:born": 1, "empty:cost": 2}
+    assert (report.stored, report.aside) == (301, 3)
+    assert house.shelf("research").select("cost", "birth_year").null_count().row(0) == (0, 0)
+
+
 def test_a_unit_is_in_one_part_whatever_batch_it_came_in(
     house: IntakeHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,8 +160,10 @@ def test_two_identifiers_of_one_number_stop_the_intake(
     house: IntakeHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "enclave.journeys.intake.unit_numbers",
-        lambda values, _key: pl.Series(values.name, [7] * len(values), dtype=pl.UInt64),
+        "enclave.journeys.intake.number_column",
+        lambda cells, _id_type, _key: Numbered(
+            np.full(len(cells), 7, np.uint64), np.ones(len(cells), np.bool_)
+        ),
     )
     with pytest.raises(Exception, match="same unit number"):
         house.bring(house.file(csv(ROWS)))

@@ -288,7 +288,8 @@ def test_a_writer_killed_half_way_leaves_nothing_visible_and_is_cleaned_up(
     )
     assert done.returncode == -signal.SIGKILL
     assert [path.name for path in (root / "sejours").iterdir()] == ["v1.partial"]
-    assert all(path.read_bytes().startswith(b"PARE") for path in root.rglob("*.parquet"))
+    # another thread may just have begun a file
+    assert all(b"PARE".startswith(path.read_bytes()[:4]) for path in root.rglob("*.parquet"))
     with pytest.raises(VaultRefused, match="interrupted"):
         write(root, own.intake)
     assert clean_partials(root) == ["sejours/v1.partial"]

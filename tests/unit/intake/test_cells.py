@@ -1,0 +1,93 @@
+"""The quick way to read a column says what the careful way says, of every cell, or is not taken."""
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from enclave.agreements.policy import PolicyColumn
+from enclave.partner_cells import Reader, _carefully
+
+KINDS = ("integer", "decimal", "date", "boolean", "category", "text")
+DOMAIN = ("F", "H", "2A", "à")
+LIKELY = ["", " ", "F", " F", "2A", "oui", "Oui", "1", "0.0", "12", "-3", "007", "+5", "0x1F", "1e3", "1,5", "1.5", "1,2,3", "3,0"]  # fmt: skip
+LIKELY += [
+    "-",
+    ".",
+    "5.",
+    ".5",
+    "inf",
+    "nan",
+    "9" * 400,
+    "9223372036854775808",
+    "2025-01-31",
+    "31/01/2025",
+    "2025-1-5",
+]
+LIKELY += ["30/02/2025", "2025-02-30", "31-01-2025", "1/2/2025", "0000-01-01", "é\u00a0", "\x1cx", "٣", "-0"]
+CELLS = st.lists(
+    st.none() | st.sampled_from(LIKELY) | st.text(alphabet=" 0123456789-+.,/eExFHé\u2003\x1f", max_size=12),
+    max_size=6,
+)
+
+
+def column(kind: str, domain: tuple[str, ...] | None = DOMAIN) -> PolicyColumn:
+    return PolicyColumn.model_construct(
+        name="c", kind=kind, shelf="research", domain=domain if kind == "category" else None
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(cells=CELLS, kind=st.sampled_from(KINDS))
+def test_both_ways_agree(cells: list[str | None], kind: str) -> None:
+    given_cells = pa.array(cells, pa.string())
+    careful = _carefully(given_cells, column(kind))
+    for array, some_empty in (
+        (given_cells, True),
+        (pa.array([cell or None for cell in cells], pa.string()), False),
+    ):
+        read = Reader(column(kind)).read(array, some_empty=some_empty)
+        assert read.values.equals(careful.values)
+        assert read.values.type == careful.values.type
+        assert (read.unread is None) == (careful.unread is None)
+        if read.unread is not None and careful.unread is not None:
+            assert np.array_equal(read.unread, careful.unread)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "expected"),
+    [
+        ("integer", ["12", None, "-3"], [12, None, -3]),
+        ("decimal", ["1,5", "2", None], [1.5, 2.0, None]),
+        ("decimal", ["1.5", "2", None], [1.5, 2.0, None]),
+        ("date", ["2025-01-31", None], [dt.date(2025, 1, 31), None]),
+        ("date", ["31/01/2025", "01/12/1999"], [dt.date(2025, 1, 31), dt.date(1999, 12, 1)]),
+        ("boolean", ["oui", "0", None], [True, False, None]),
+        ("category", ["2A", "F", None], [2, 0, None]),
+        ("text", ["é à", None], ["é à", None]),
+    ],
+)
+def test_usual_columns_go_the_quick_way(
+    monkeypatch: pytest.MonkeyPatch, kind: str, cells: list[str | None], expected: list[object]
+) -> None:
+    monkeypatch.setattr("enclave.partner_cells._carefully", None)
+    assert Reader(column(kind)).read(pa.array(cells, pa.string())).values.to_pylist() == expected
+
+
+def test_a_slice_of_a_column_reads_like_the_whole() -> None:
+    for kind, cells in (
+        ("decimal", ["1,5", "2", "3"]),
+        ("date", ["31/01/2025"] * 3),
+        ("text", ["a", "b", "c"]),
+    ):
+        whole = pa.array(cells, pa.string())
+        read = Reader(column(kind)).read(whole[1:])
+        assert read.values.to_pylist() == Reader(column(kind)).read(whole).values.to_pylist()[1:]
+
+
+def test_a_domain_with_space_around_a_word_is_read_as_it_always_was() -> None:
+    read = Reader(column("category", (" F", "F"))).read(pa.array([" F", "F"]))
+    assert read.values.to_pylist() == [1, 1]
