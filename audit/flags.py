@@ -1,7 +1,7 @@
 """What an auditor may want to look at, by rules that are stated. A flag is a question, not an accusation.
 
 Pure rules over the events of a trail, read once in order. Nobody's working hours are watched: that would be a
-surveillance of staff, and needs a recorded decision first.
+surveillance of staff. No rule here does it; one would need a decision on record first.
 """
 
 from collections import deque
@@ -11,7 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 Event = Mapping[str, Any]
-Code = Literal["denials", "budget", "questions", "silence", "clock"]
+Code = Literal[
+    "denials", "budget", "questions", "near", "caps", "reidentification", "own", "silence", "clock"
+]
 
 DENIALS: Final = 5
 DENIALS_WITHIN: Final = timedelta(minutes=10)
@@ -19,6 +21,11 @@ BUDGET_MICRO_RHO: Final = 1_000_000
 BUDGET_WITHIN: Final = timedelta(hours=24)
 QUESTIONS: Final = 20
 QUESTIONS_WITHIN: Final = timedelta(hours=1)
+NEAR: Final = 8
+NEAR_WITHIN: Final = timedelta(hours=24)
+IDENTITY: Final = "identity"  # the shelf, and the key, that names and numbers lie under
+ABOUT_ONESELF: Final = frozenset({"admin.role", "admin.grant", "admin.person"})
+SHOWN_OF_A_SHAPE: Final = 12
 SILENCE: Final = timedelta(hours=2)  # the recorder says once an hour that it is alive
 CLOCK: Final = timedelta(seconds=1)
 
@@ -26,6 +33,10 @@ RULES: Final[dict[Code, str]] = {
     "denials": f"{DENIALS} refusals of one person within {DENIALS_WITHIN.seconds // 60} minutes",
     "budget": f"answers to one person that cost {BUDGET_MICRO_RHO} micro-rho or more within 24 hours",
     "questions": f"{QUESTIONS} different questions of one person about one dataset within an hour",
+    "near": f"{NEAR} questions of one project about one dataset within 24 hours, alike but for their constants",
+    "caps": "a cap was set above the one that was there",
+    "reidentification": "a key of identities was opened",
+    "own": "somebody changed their own roles, place or account",
     "silence": f"nothing recorded for more than {SILENCE.seconds // 3600} hours while the recorder was not stopped",
     "clock": f"the recorder's clock went back by more than {CLOCK.seconds} second",
 }
@@ -73,6 +84,9 @@ class Flags:
     found: list[Flag] = field(default_factory=list)
     _windows: dict[tuple[Code, str], _Window] = field(default_factory=dict)
     _asked: dict[tuple[str, str], None] = field(default_factory=dict)
+    _shapes: dict[tuple[str, str], None] = field(default_factory=dict)
+    _caps: dict[str, int] = field(default_factory=dict)
+    _setting: dict[str, tuple[str, int]] = field(default_factory=dict)  # by correlation
     _last: tuple[datetime, str] | None = None
 
     def see(self, event: Event) -> None:
@@ -83,6 +97,10 @@ class Flags:
             self._count("denials", event, now, event["actor"]["id"], DENIALS, DENIALS_WITHIN)
         if event["type"] == "data.query" and event.get("outcome") == "success":
             self._question(event, now)
+        if event["type"] == "dp.caps":
+            self._cap(event)
+        elif event["phase"] != "outcome" and event.get("outcome") != "denied":
+            self._staff(event)
 
     def _time(self, event: Event, now: datetime) -> None:
         if self._last is not None:
@@ -93,17 +111,49 @@ class Flags:
                 self._flag("silence", event, "recorder")
         self._last = now, event["type"]
 
+    def _cap(self, event: Event) -> None:
+        """Hold a cap that was set against the one before it; the first of all was not raised."""
+        if event["phase"] == "intent":
+            objects = _objects(event)
+            own = [objects[kind] for kind in ("population", "project", "person") if kind in objects]
+            self._setting[event["corr"]] = " / ".join(own), event.get("counts", {}).get("rho_micro", 0)
+            return
+        about, cap = self._setting.pop(event["corr"], ("", 0))
+        if about and event.get("outcome") == "success":
+            if cap > self._caps.get(about, cap):
+                self._flag("caps", event, about)
+            self._caps[about] = cap
+
+    def _staff(self, event: Event) -> None:
+        """Look at who opens identities, and who changes what concerns themselves."""
+        objects, person = _objects(event), event["actor"]["id"]
+        if event["type"] == "key.unwrap" and IDENTITY in objects.values():
+            self._flag("reidentification", event, person)
+        if event["type"] in ABOUT_ONESELF and objects.get("person") == person:
+            self._flag("own", event, person)
+
     def _question(self, event: Event, now: datetime) -> None:
         person = event["actor"]["id"]
         cost = event.get("dp", {}).get("rho_micro", 0)
         self._count("budget", event, now, person, BUDGET_MICRO_RHO, BUDGET_WITHIN, cost)
-        objects: dict[str, str] = {each["kind"]: each["id"] for each in event.get("object", ())}
+        objects = _objects(event)
+        self._shape(event, now, objects)
         question = (person, objects.get("question") or str(event["id"]))
         if question in self._asked:
             return
         self._asked[question] = None
         about = f"{person} / {objects.get('dataset', '?')}"
         self._count("questions", event, now, about, QUESTIONS, QUESTIONS_WITHIN)
+
+    def _shape(self, event: Event, now: datetime, objects: Mapping[str, str]) -> None:
+        """Count a project's different questions that have one shape; the same one again is none."""
+        project, shape = event.get("project", "?"), objects.get("shape")
+        asked = (project, objects.get("question", ""))
+        if shape is None or asked in self._shapes:
+            return
+        self._shapes[asked] = None
+        about = f"{project} / {objects.get('dataset', '?')} / {shape[:SHOWN_OF_A_SHAPE]}"
+        self._count("near", event, now, about, NEAR, NEAR_WITHIN)
 
     def _count(
         self,
@@ -121,6 +171,11 @@ class Flags:
 
     def _flag(self, code: Code, event: Event, about: str) -> None:
         self.found.append(Flag(code, event["seq"], about, event["ts"]))
+
+
+def _objects(event: Event) -> dict[str, str]:
+    """Give the first object of each kind."""
+    return {each["kind"]: each["id"] for each in reversed(event.get("object", ()))}
 
 
 def flags(events: Iterable[Event]) -> list[Flag]:

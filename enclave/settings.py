@@ -89,7 +89,7 @@ class TrailSettings(_Section):
     `witnesses`: `VKEY URL` each; `quorum`: how many must agree (0: all); `stamp_url`, `stamp_roots_file`: a
     time-stamping authority and what its stamps lead to; `confirm_seconds`: how often all of them are asked.
     `access_days`, `decision_years`: how long details of persons are kept (`audit.retention`); more than 365 days take
-    a `retention_reason`, a code that goes into the trail.
+    a `retention_reason`, a code that goes into the trail. `review_days`: how long what deserves a look may wait.
     """
 
     origin: str = Field("enclave.example/trail", pattern=r"^[!-*,-~]{3,120}$")
@@ -102,6 +102,7 @@ class TrailSettings(_Section):
     access_days: int = Field(365, ge=365, le=3_650)
     decision_years: int = Field(10, ge=1, le=50)
     retention_reason: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_.-]{0,63})?$")] = ""
+    review_days: int = Field(30, ge=1, le=366)
 
 
 class NotebookSettings(_Section):

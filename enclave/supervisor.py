@@ -77,6 +77,7 @@ def _settings_environment(settings: Settings) -> dict[str, str]:
         "ENCLAVE_TRAIL__TIMEOUT_SECONDS": str(settings.trail.timeout_seconds),
         "ENCLAVE_TRAIL__WITNESSES": json.dumps(settings.trail.witnesses),
         "ENCLAVE_TRAIL__QUORUM": str(settings.trail.quorum),
+        "ENCLAVE_TRAIL__REVIEW_DAYS": str(settings.trail.review_days),
         "ENCLAVE_TRAIL__STAMP_URL": settings.trail.stamp_url,
         **_roots_environment(settings),
         "ENCLAVE_NOTEBOOK__VENV": str(settings.notebook.venv.absolute()),

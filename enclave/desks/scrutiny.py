@@ -1,31 +1,36 @@
 """The auditor's desk: searching, verifying and taking away the trail."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from audit.report import Confirmed, Report
+from audit.report import SHOWN, Confirmed, Report
 from audit.tree import leaf_hash
 from enclave.agreements.rules import has_role
 from enclave.desks.people import PeopleDesk
+from enclave.desks.tools import now
 from enclave.details_door import DetailsDoor
 from enclave.errors import Damaged, NotFound
-from enclave.journeys import scrutiny
+from enclave.journeys import review, scrutiny
 from enclave.journeys.retention import read_detail
+from enclave.journeys.review import Finding
 from enclave.people import Person
 from enclave.recording import Visitor
 from enclave.web.needs import (
     Certificate,
     DetailState,
     Download,
+    TrailAnomaly,
+    TrailBooks,
     TrailConfirmed,
     TrailEvent,
-    TrailFlag,
+    TrailFinding,
     TrailPage,
     TrailQuery,
     TrailReport,
+    TrailSignOff,
     TrailStep,
 )
 
@@ -62,10 +67,37 @@ class ScrutinyDesk(PeopleDesk):
         trusts = scrutiny.trusted(self.settings.trail)
         return _told(scrutiny.verify_now(self.recorder, Visitor(person), self._trail, trusts, self.books))
 
-    def flags(self, person: Person) -> list[TrailFlag]:
-        """Read the whole trail by the rules of the flags; newest first."""
-        found = scrutiny.flagged(self.recorder, Visitor(person), self._trail)
-        return [TrailFlag(one.code, one.index, one.about, one.when) for one in reversed(found)]
+    def findings(self, person: Person) -> list[TrailFinding]:
+        """List what deserves a look: flags and what does not fit, open ones first."""
+        return [_finding(one) for one in self._found(person)]
+
+    def sign_finding(self, person: Person, key: str, reason: str, comment: str) -> list[TrailFinding]:
+        """Record that a finding was looked at."""
+        listed = self._found(person)
+        signed = review.sign(self.recorder, Visitor(person), listed, key, reason, comment, now())
+        return [_finding(one) for one in signed]
+
+    def _found(self, person: Person) -> list[Finding]:
+        trusts = scrutiny.trusted(self.settings.trail)
+        return review.findings(
+            self.recorder, Visitor(person), self._trail, trusts, self.books, now(), self._patience
+        )
+
+    def last_review(self, person: Person) -> tuple[str, bool]:
+        """Say when somebody last signed anything off, and whether that is too long ago."""
+        has_role(person, scrutiny.MAY_READ_THE_TRAIL)
+        last = review.last_review(self.recorder)
+        late = last is not None and now() - datetime.fromisoformat(last) > self._patience
+        return last or "", late
+
+    def follow(self, person: Person, who: str, project: str) -> TrailPage:
+        """Give what one person did in one project, oldest first."""
+        found, more = scrutiny.follow(self.recorder, Visitor(person), who, project)
+        return TrailPage([_placed(event) for event in found], len(found), more)
+
+    def owner_of(self, person: Person, kind: str, name: str) -> tuple[str, str]:
+        """Give the person and project that a session, request or question belongs to."""
+        return scrutiny.owner_of(self.recorder, Visitor(person), kind, name)
 
     def sign_off(self, person: Person, until: int) -> None:
         """Record a review up to an entry."""
@@ -110,6 +142,10 @@ class ScrutinyDesk(PeopleDesk):
         return DetailsDoor(self.settings.socket("recorder"))
 
     @property
+    def _patience(self) -> timedelta:
+        return timedelta(days=self.settings.trail.review_days)
+
+    @property
     def _trail(self) -> Path:
         return self.settings.state / "trail"
 
@@ -151,12 +187,21 @@ def _told(report: Report) -> TrailReport:
         steps=[
             TrailStep(one.number, one.name, PASSED.get(one.verdict, False), one.words) for one in report.steps
         ],
-        anomalies=[one.words for one in report.anomalies],
+        anomalies=[
+            TrailAnomaly(one.code, one.index, one.about, one.words) for one in report.anomalies[:SHOWN]
+        ],
+        differing=len(report.anomalies),
         first_broken=report.first_broken_index,
         interrupted=report.interrupted,
         witnessed=_confirmed(report.witnessed),
         stamped=_confirmed(report.stamped),
+        books=None if report.books is None else TrailBooks(**vars(report.books)),
     )
+
+
+def _finding(one: Finding) -> TrailFinding:
+    signed = None if one.signed is None else TrailSignOff(**vars(one.signed))
+    return TrailFinding(one.key, one.kind, one.code, one.index, one.about, one.when, one.overdue, signed)
 
 
 def _confirmed(what: Confirmed | None) -> TrailConfirmed | None:

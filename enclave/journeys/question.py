@@ -21,6 +21,7 @@ from anonymisation import answer as answering
 from anonymisation.bounds import Table
 from anonymisation.ledger import SCOPES, Balance, Charge, Ledger, Scope
 from anonymisation.question import Question, check, parse
+from anonymisation.question_shape import shape
 from enclave.agreements.policy import load_policy, policy_sha256, to_table
 from enclave.agreements.rules import may_ask
 from enclave.agreements.store import AgreementStore
@@ -375,6 +376,7 @@ class Desk:
                 *matter.datasets,
                 EventObject("population", matter.table.population),
                 EventObject("question", matter.sha256, sha256=matter.sha256),
+                EventObject("shape", shape(matter.question)),
                 *(EventObject("agreement", one) for one in sorted(agreements)),
             ],
             "dp": matter.loss,

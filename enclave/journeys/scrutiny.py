@@ -10,14 +10,10 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
-
 from audit.completeness import APPROVE, REVIEWS
 from audit.confirm import read_partner
 from audit.confirmations import Trusted
 from audit.export import export
-from audit.flags import Flag, flags
-from audit.projection import entries
 from audit.report import Report
 from audit.statement import Statement
 from audit.timestamp import read_roots
@@ -33,6 +29,8 @@ from enclave.settings import TrailSettings
 MAY_READ_THE_TRAIL: Final = frozenset({Role.AUDITOR})
 TRAIL: Final = EventObject("trail", "log")
 MOST_OF_A_RELEASE: Final = 1_000  # what one search of the recorder gives
+MOST_OF_A_STORY: Final = 1_000
+MOST_REQUESTS: Final = 20
 BUNDLE_NAME: Final = "trail-bundle.tar"
 
 
@@ -86,13 +84,6 @@ def state_books(visitor: Visitor, books: BooksOfTheHouse) -> Statement:
     return books.statement(_note(books.recorder, visitor, "audit.export", {"statement": 1}))
 
 
-def flagged(recorder: Recorder, visitor: Visitor, trail: Path) -> list[Flag]:
-    """Read the whole trail by the stated rules; recorded like a search."""
-    _note_in_files(recorder, visitor, "audit.search", {"flags": 1})
-    size = verify(trail).size
-    return flags(orjson.loads(entry) for entry in entries(trail, size))
-
-
 def sign_off(recorder: RecorderClient, visitor: Visitor, until: int) -> None:
     """Record that an auditor has looked through the trail up to an entry.
 
@@ -111,7 +102,7 @@ def sign_off(recorder: RecorderClient, visitor: Visitor, until: int) -> None:
 
 def unreviewed(recorder: RecorderClient) -> tuple[int, int]:
     """Give the first and the last entry that no sign-off has passed; the first is one more where there is none."""
-    found = recorder.search(type="audit.review", limit=1)["events"]
+    found = recorder.search(type="audit.review", object=str(TRAIL), limit=1)["events"]
     start = found[0]["counts"]["last"] + 1 if found else 0
     return start, int(recorder.health()["size"]) - 1
 
@@ -129,6 +120,46 @@ def events_of_release(
     if not packages:
         raise NotFound("nothing_released", "The trail has no package of this request.", "Search the request.")
     return packages[-1], found
+
+
+def follow(
+    recorder: RecorderClient, visitor: Visitor, person: str, project: str
+) -> tuple[list[dict[str, Any]], bool]:
+    """Give what one person did in one project, oldest first, and whether there is more than is given.
+
+    Logins, notebooks, questions, and the whole life of what they asked to release, whoever acted on it. A person's notebook of a project has one session number, so this is also how a session is followed.
+    """
+    _note(recorder, visitor, "audit.search", {"actor": 1, "follow": 1, "project": 1})
+    own = recorder.search(actor=person, project=project, limit=MOST_OF_A_STORY)["events"]
+    requests = dict.fromkeys(one["release"]["request"] for one in own if "release" in one)
+    found = {one["seq"]: one for one in own}
+    for request in list(requests)[:MOST_REQUESTS]:
+        theirs = recorder.search(object=f"request:{request}", limit=MOST_OF_A_RELEASE)["events"]
+        found |= {one["seq"]: one for one in theirs}
+    logins = recorder.search(actor=person, type="auth.login", limit=MOST_OF_A_STORY)["events"]
+    found |= {one["seq"]: one for one in _before_each_session(logins, own)}
+    more = len(own) == MOST_OF_A_STORY or len(requests) > MOST_REQUESTS
+    return [found[index] for index in sorted(found)], more
+
+
+def _before_each_session(logins: list[dict[str, Any]], own: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the newest login before each beginning of a notebook, and before the first of all that was done."""
+    begun = [one["seq"] for one in own if one["type"] == "session.spawn"] + [one["seq"] for one in own[-1:]]
+    before = (next((one for one in logins if one["seq"] < index), None) for index in begun)
+    return [one for one in before if one is not None]
+
+
+def owner_of(recorder: RecorderClient, visitor: Visitor, kind: str, name: str) -> tuple[str, str]:
+    """Give the person and the project of a session, a release request or a question, from its first event.
+
+    Raises `NotFound` for what the trail has nothing of.
+    """
+    _note(recorder, visitor, "audit.search", {"follow": 1})
+    begins = {"session": "session.spawn", "request": "release.create", "question": "data.query"}[kind]
+    found = recorder.search(object=f"{kind}:{name}", type=begins, limit=1)["events"]
+    if not found or "project" not in found[0]:
+        raise NotFound("no_such_story", "The trail has nothing that begins there.", "Search it again.")
+    return found[0]["actor"]["id"], found[0]["project"]
 
 
 def approvers(events: list[dict[str, Any]]) -> list[str]:

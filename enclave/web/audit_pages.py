@@ -1,5 +1,6 @@
 """The auditor's pages: verify now, search, follow one correlation, take everything away."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
@@ -13,16 +14,17 @@ from starlette.responses import PlainTextResponse, Response
 
 from audit.flags import RULES
 from enclave.errors import BadInput
+from enclave.journeys.review import LONGEST_COMMENT, REASONS
 from enclave.messages import PARIS
 from enclave.web import guard
 from enclave.web.api import TheHouse
 from enclave.web.attachments import attachment
-from enclave.web.needs import Certificate, House, TrailPage, TrailQuery, TrailReport
+from enclave.web.needs import Certificate, House, TrailFinding, TrailPage, TrailQuery, TrailReport
 from enclave.web.render import page
 from enclave.web.visitor import Acting, Arriving, Visitor
 
 LONGEST_FIELD = 80
-MOST_FLAGS = 200
+MOST_FINDINGS = 200
 Text = Annotated[str, Query(max_length=LONGEST_FIELD)]
 
 routes = APIRouter(prefix="/audit")
@@ -95,8 +97,17 @@ def review(house: TheHouse, visitor: Acting, until: Annotated[int, Form(ge=0)]) 
 def _front(house: House, visitor: Visitor, asked: Asked, report: TrailReport | None = None) -> Response:
     first, last = house.unreviewed(visitor.person)
     checkpoint = house.checkpoint(visitor.person)
+    reviewed, late = house.last_review(visitor.person)
     return page(
-        visitor, "audit.html", checkpoint=checkpoint, asked=asked, report=report, first=first, last=last
+        visitor,
+        "audit.html",
+        checkpoint=checkpoint,
+        asked=asked,
+        report=report,
+        first=first,
+        last=last,
+        reviewed=reviewed,
+        late=late,
     )
 
 
@@ -153,9 +164,58 @@ def _event(house: House, visitor: Visitor, index: int, words: dict[str, str]) ->
 
 @routes.post("/flags")
 def flags(house: TheHouse, visitor: Acting) -> Response:
-    """Show what the stated rules point at."""
-    found = house.flags(visitor.person)
-    return page(visitor, "audit_flags.html", found=found[:MOST_FLAGS], total=len(found), rules=list(RULES))
+    """Show what the stated rules and the verification point at, open ones first."""
+    return _findings(visitor, house.findings(visitor.person))
+
+
+@routes.post("/flags/sign")
+def sign(
+    house: TheHouse,
+    visitor: Acting,
+    finding: Annotated[str, Form(max_length=64)],
+    reason: Annotated[str, Form(max_length=20)],
+    comment: Annotated[str, Form(max_length=LONGEST_COMMENT)] = "",
+) -> Response:
+    """Sign off one of them, and show what is left."""
+    return _findings(visitor, house.sign_finding(visitor.person, finding, reason, comment))
+
+
+def _findings(visitor: Visitor, found: Sequence[TrailFinding]) -> Response:
+    waiting = [one for one in found if one.signed is None]
+    return page(
+        visitor,
+        "audit_flags.html",
+        waiting=waiting[:MOST_FINDINGS],
+        done=[one for one in found if one.signed is not None][:MOST_FINDINGS],
+        total=len(waiting),
+        overdue=sum(one.overdue for one in waiting),
+        rules=list(RULES),
+        reasons=REASONS,
+        longest=LONGEST_COMMENT,
+    )
+
+
+@routes.get("/follow")
+def follow(
+    request: Request,
+    house: TheHouse,
+    visitor: Arriving,
+    person: Text = "",
+    project: Text = "",
+    session: Text = "",
+    release: Text = "",
+    question: Text = "",
+) -> Response:
+    """Tell from login to release what one person did in one project; a link from another site only fills the form."""
+    if guard.came_from_elsewhere(request.headers):
+        return _front(house, visitor, Asked(person=person, project=project))
+    for kind, name in (("session", session), ("request", release), ("question", question)):
+        if name.strip():
+            person, project = house.owner_of(visitor.person, kind, name.strip())
+    if not person.strip() or not project.strip():
+        raise BadInput("story_of_whom", "A story is of a person and a project.", "Give both, or one number.")
+    found = house.follow(visitor.person, person.strip(), project.strip())
+    return page(visitor, "audit_follow.html", person=person, project=project, found=found)
 
 
 @routes.post("/certificate")

@@ -263,6 +263,27 @@ class TrailConfirmed:
 
 
 @dataclass(frozen=True)
+class TrailAnomaly:
+    """Something that does not fit, by its code; the index is below zero where it has no place in the trail."""
+
+    code: str
+    index: int
+    about: str
+    words: str
+
+
+@dataclass(frozen=True)
+class TrailBooks:
+    """How the trail compares with the house's own books: those read and not read, lines, and lines that differ."""
+
+    read: Sequence[str]
+    unread: Sequence[str]
+    records: int
+    explained: int
+    differences: int
+
+
+@dataclass(frozen=True)
 class TrailReport:
     """The verification's two verdicts: nothing was changed (integrity), nothing is missing (completeness)."""
 
@@ -271,21 +292,37 @@ class TrailReport:
     size: int
     root: str
     steps: Sequence[TrailStep]
-    anomalies: Sequence[str] = ()
+    anomalies: Sequence[TrailAnomaly] = ()
     first_broken: int | None = None
     interrupted: int = 0
     witnessed: TrailConfirmed | None = None
     stamped: TrailConfirmed | None = None
+    books: TrailBooks | None = None
+    differing: int = 0
 
 
 @dataclass(frozen=True)
-class TrailFlag:
-    """A place in the trail to look at, by the rule of this code."""
+class TrailSignOff:
+    """Who signed a finding off, when, why, and where the trail has it."""
 
+    index: int
+    by: str
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrailFinding:
+    """Something to look at: a flag by the rule of its code, or an anomaly; signed off or open, and how long."""
+
+    key: str
+    kind: Literal["anomaly", "flag"]
     code: str
     index: int
     about: str
     when: str
+    overdue: bool = False
+    signed: TrailSignOff | None = None
 
 
 @dataclass(frozen=True)
@@ -448,8 +485,24 @@ class Scrutiny(Protocol):
         """Give one event by its index in the trail, and its inclusion proof (text)."""
         ...
 
-    def flags(self, person: Person) -> Sequence[TrailFlag]:
-        """Read the whole trail by the rules of the flags; newest first."""
+    def findings(self, person: Person) -> Sequence[TrailFinding]:
+        """Verify and read the whole trail by the rules of the flags; open ones first."""
+        ...
+
+    def sign_finding(self, person: Person, key: str, reason: str, comment: str) -> Sequence[TrailFinding]:
+        """Record that a finding was looked at; gives the list as it is then."""
+        ...
+
+    def last_review(self, person: Person) -> tuple[str, bool]:
+        """Say when somebody last signed anything off, and whether that is too long ago."""
+        ...
+
+    def follow(self, person: Person, who: str, project: str) -> TrailPage:
+        """Give what one person did in one project, oldest first, with the fate of what they asked to release."""
+        ...
+
+    def owner_of(self, person: Person, kind: str, name: str) -> tuple[str, str]:
+        """Give the person and project that a session, request or question belongs to."""
         ...
 
     def sign_off(self, person: Person, until: int) -> None:

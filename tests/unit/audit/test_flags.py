@@ -4,13 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from audit.flags import BUDGET_MICRO_RHO, DENIALS, QUESTIONS, RULES, flags
+from audit.flags import BUDGET_MICRO_RHO, DENIALS, NEAR, QUESTIONS, RULES, flags
 
 START = datetime(2026, 11, 25, 8, tzinfo=UTC)
 
 
 def event(seq, seconds, **changes):
-    base = {"seq": seq, "id": f"id-{seq}", "type": "data.query", "actor": {"id": "researcher-a"}}
+    base = {
+        "seq": seq,
+        "id": f"id-{seq}",
+        "corr": f"corr-{seq}",
+        "type": "data.query",
+        "phase": "single",
+        "actor": {"id": "researcher-a"},
+    }
     ts = (START + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return {**base, "ts": ts, **changes}
 
@@ -79,9 +86,77 @@ def test_a_clock_that_goes_back_is_told():
     assert told([event(0, 10), event(1, 9)]) == []
 
 
-@pytest.mark.parametrize("code", sorted(RULES))
-def test_every_rule_is_stated(code):
+@pytest.mark.parametrize("code", sorted(set(RULES) - {"caps", "reidentification", "own"}))
+def test_every_rule_that_counts_says_how_many(code):
     assert any(letter.isdigit() for letter in RULES[code])
+
+
+def near(seq, seconds, digest, shape="s1", project="cardio", **changes):
+    objects = [
+        {"kind": "dataset", "id": "stays"},
+        {"kind": "question", "id": digest},
+        {"kind": "shape", "id": shape},
+    ]
+    return event(seq, seconds, outcome="success", object=objects, project=project, **changes)
+
+
+def test_questions_alike_but_for_their_constants_are_told_whoever_of_the_project_asks():
+    asked = [near(n, 60 * n, f"q{n}", actor={"id": f"researcher-{n % 3}"}) for n in range(NEAR + 2)]
+    assert told(asked) == [("near", NEAR - 1, "cardio / stays / s1")]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [near(n, n, "same") for n in range(3 * NEAR)],  # one question, given again
+        [near(n, n, f"q{n}", shape=f"s{n}") for n in range(NEAR + 2)],
+        [near(n, n, f"q{n}", project=f"p{n}") for n in range(NEAR + 2)],
+        [near(n, 60 * n, f"q{n}") for n in range(NEAR - 1)],
+        [near(n, 86_401 * n, f"q{n}") for n in range(NEAR + 1)],
+    ],
+)
+def test_questions_of_several_shapes_or_projects_few_of_them_or_far_apart_are_none(asked):
+    assert [each for each in told(asked) if each[0] == "near"] == []
+
+
+def cap(seq, rho, outcome="success", **own):
+    objects = [{"kind": kind, "id": name} for kind, name in ({"population": "patients"} | own).items()]
+    common = {"type": "dp.caps", "corr": f"c{seq}", "object": objects}
+    begun = event(seq, seq, **common, phase="intent", counts={"rho_micro": rho})
+    return [begun, event(seq + 1, seq, **common, phase="outcome", outcome=outcome)]
+
+
+def test_a_cap_that_is_raised_is_told_and_one_that_is_set_or_lowered_is_not():
+    events = [
+        *cap(0, 10),
+        *cap(2, 5),
+        *cap(4, 6),
+        *cap(6, 60, project="cardio"),
+        *cap(8, 61, project="cardio"),
+    ]
+    assert told(events) == [("caps", 5, "patients"), ("caps", 9, "patients / cardio")]
+
+
+def test_a_cap_that_was_refused_or_entered_again_is_none():
+    reentered = event(9, 9, type="dp.caps", corr="c9", outcome="success", counts={"acts": 3})
+    assert told([*cap(0, 10), *cap(2, 20, outcome="failed"), reentered]) == []
+
+
+def test_a_key_of_identities_that_is_opened_is_told_each_time():
+    objects = [{"kind": "dataset", "id": "stays"}, {"kind": "key", "id": "identity"}]
+    events = [event(n, n, type="key.unwrap", phase="intent", object=objects) for n in range(2)]
+    assert told(events) == [("reidentification", n, "researcher-a") for n in range(2)]
+    other = event(3, 3, type="key.unwrap", object=[{"kind": "key", "id": "research"}])
+    assert told([other]) == []
+
+
+def test_whoever_changes_their_own_roles_is_told():
+    own = [{"kind": "person", "id": "researcher-a"}]
+    events = [event(0, 0, type="admin.role", phase="intent", object=own)]
+    events.append(event(1, 1, type="admin.role", phase="outcome", outcome="success", object=own))
+    events.append(event(2, 2, type="admin.role", phase="intent", object=[{"kind": "person", "id": "other"}]))
+    events.append(event(3, 3, type="admin.grant", outcome="denied", object=own))
+    assert told(events) == [("own", 0, "researcher-a")]
 
 
 def test_a_flag_says_its_rule():

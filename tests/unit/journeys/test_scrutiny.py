@@ -47,14 +47,6 @@ def test_a_certificate_is_made_of_the_events_of_one_request(recorder):
     assert recorder.told("audit.search") == [("audit.search", "success", None)] * 2
 
 
-def test_the_flags_are_read_from_the_trail_and_the_reading_is_in_it(recorder):
-    for _ in range(5):
-        recorder.single("data.query", actor=Actor("researcher-a", "person", "researcher"), outcome="denied")
-    found = scrutiny.flagged(recorder, AUDITOR, recorder.directory)
-    assert [(one.code, one.index, one.about) for one in found] == [("denials", 4, "researcher-a")]
-    assert recorder.told("audit.search")
-
-
 def test_a_sign_off_goes_on_where_the_last_one_ended(recorder):
     for _ in range(5):
         recorder.single("data.query", actor=Actor("researcher-a", "person", "researcher"))
@@ -70,9 +62,56 @@ def test_a_sign_off_goes_on_where_the_last_one_ended(recorder):
         scrutiny.sign_off(recorder, STEWARD, 6)
 
 
-def test_nobody_else_reads_flags_or_certificates(recorder):
-    with pytest.raises(Refused):
-        scrutiny.flagged(recorder, STEWARD, recorder.directory)
+def test_nobody_else_reads_certificates(recorder):
     with pytest.raises(Refused):
         scrutiny.events_of_release(recorder, STEWARD, new_id())
     assert recorder.events == []
+
+
+def begin(recorder, session="0123456789", person="researcher-a"):
+    recorder.single("auth.login", actor=Actor(person, "person", "none"))
+    actor = Actor(person, "person", "researcher", session)
+    about = [EventObject("session", session)]
+    recorder.outcome(
+        recorder.intent("session.spawn", actor=actor, objects=about, project="cardio"), "success"
+    )
+    return actor
+
+
+def test_a_story_goes_from_the_login_to_the_fate_of_the_release_whoever_acts(recorder):
+    recorder.single("auth.login", actor=Actor("researcher-a", "person", "none"))  # an earlier day
+    actor, request = begin(recorder), new_id()
+    recorder.single("data.query", actor=actor, project="cardio", objects=[EventObject("question", "q1")])
+    recorder.single("data.query", actor=actor, project="other")
+    about, release = [EventObject("request", request)], {"request": request}
+    recorder.single("release.create", actor=actor, project="cardio", objects=about, release=release)
+    steward = Actor("steward-a", "person", "steward")
+    recorder.single("release.review", actor=steward, project="cardio", objects=about, release=release)
+    recorder.single(
+        "release.review", actor=steward, project="cardio", objects=[EventObject("request", new_id())]
+    )
+    found, more = scrutiny.follow(recorder, AUDITOR, "researcher-a", "cardio")
+    assert [one["type"] for one in found] == [
+        "auth.login",
+        "session.spawn",
+        "session.spawn",
+        "data.query",
+        "release.create",
+        "release.review",
+    ]
+    assert (found[0]["seq"], more) == (1, False)
+    for kind, name in (("session", "0123456789"), ("request", request), ("question", "q1")):
+        assert scrutiny.owner_of(recorder, AUDITOR, kind, name) == ("researcher-a", "cardio")
+    with pytest.raises(NotFound):
+        scrutiny.owner_of(recorder, AUDITOR, "session", "9876543210")
+    with pytest.raises(Refused):
+        scrutiny.follow(recorder, STEWARD, "researcher-a", "cardio")
+    assert len(recorder.told("audit.search")) == 1 + 4
+
+
+def test_a_story_longer_than_a_page_says_so(recorder, monkeypatch):
+    monkeypatch.setattr(scrutiny, "MOST_OF_A_STORY", 2)
+    begin(recorder)
+    found, more = scrutiny.follow(recorder, AUDITOR, "researcher-a", "cardio")
+    assert (len(found), more) == (3, True)
+    assert scrutiny.follow(recorder, AUDITOR, "nobody", "cardio") == ([], False)

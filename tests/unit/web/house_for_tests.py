@@ -12,6 +12,7 @@ from anonymisation.question import parse
 from enclave.accounts.words import UNSEEN, Seen
 from enclave.desks.populations import shown_profile
 from enclave.errors import BadInput, NotAuthenticated, NotFound, Refused
+from enclave.journeys.review import REASONS
 from enclave.people import Person, Role
 from enclave.web.needs import (
     Allowance,
@@ -35,12 +36,15 @@ from enclave.web.needs import (
     RequestLine,
     RequestSheet,
     SessionPlace,
+    TrailAnomaly,
+    TrailBooks,
     TrailConfirmed,
     TrailEvent,
-    TrailFlag,
+    TrailFinding,
     TrailPage,
     TrailQuery,
     TrailReport,
+    TrailSignOff,
     TrailStep,
     Vote,
 )
@@ -153,6 +157,15 @@ class HouseForTests:
         self.closed: list[str] = []
         self.sound = True
         self.confirmed: TrailConfirmed | None = None
+        self.differing: Sequence[TrailAnomaly] = ()
+        self.books: TrailBooks | None = None
+        self.late = False
+        when = "2026-11-25T10:00:00.123456Z"
+        self.found = [
+            TrailFinding("a1", "anomaly", "in_trail_not_in_ledger", 12, "charge", when, overdue=True),
+            TrailFinding("a2", "anomaly", "in_hub_not_in_trail", -1, "0123456789", ""),
+            TrailFinding("f1", "flag", "denials", 7, "researcher-a", when),
+        ]
         self.reviewed = -1
         for name, roles in {
             "researcher-a": {Role.RESEARCHER},
@@ -482,7 +495,15 @@ class HouseForTests:
         )
         broken = None if self.sound else 17
         report = TrailReport(self.sound, True, 1234, "ef" * 32, steps, (), broken, 1)
-        return replace(report, witnessed=self.confirmed, stamped=self.confirmed)
+        return replace(
+            report,
+            completeness=not self.differing,
+            anomalies=self.differing,
+            differing=len(self.differing),
+            witnessed=self.confirmed,
+            stamped=self.confirmed,
+            books=self.books,
+        )
 
     def sign_off(self, person: Person, until: int) -> None:
         self._auditor(person)
@@ -494,9 +515,34 @@ class HouseForTests:
         self._auditor(person)
         return self.reviewed + 1, 99
 
-    def flags(self, person: Person) -> list[TrailFlag]:
+    def findings(self, person: Person) -> list[TrailFinding]:
         self._auditor(person)
-        return [TrailFlag("denials", 7, "researcher-a", "2026-11-25T10:00:00.123456Z")]
+        return self.found
+
+    def sign_finding(self, person: Person, key: str, reason: str, comment: str) -> list[TrailFinding]:
+        self._auditor(person)
+        if reason not in REASONS or not comment:
+            raise BadInput("sign_off_form", "A sign-off has a reason.", "Say what you saw.", most=500)
+        signed = TrailSignOff(41, person.id, "2026-11-25T11:00:00.123456Z", reason)
+        self.found = [replace(one, signed=signed) if one.key == key else one for one in self.found]
+        return self.found
+
+    def last_review(self, person: Person) -> tuple[str, bool]:
+        self._auditor(person)
+        return "2026-09-01T10:00:00.123456Z", self.late
+
+    def follow(self, person: Person, who: str, project: str) -> TrailPage:
+        self._auditor(person)
+        actor = {"id": who, "kind": "person"}
+        kinds = ("auth.login", "session.spawn", "data.query", "release.package")
+        events = [{"type": kind, "actor": actor, "project": project} for kind in kinds]
+        return TrailPage([TrailEvent(n, "cd" * 32, event) for n, event in enumerate(events)], 4)
+
+    def owner_of(self, person: Person, kind: str, name: str) -> tuple[str, str]:
+        self._auditor(person)
+        if name != "0123456789":
+            raise NotFound("no_such_story", "The trail has nothing that begins there.", "Search it again.")
+        return "researcher-a", "cardio"
 
     def certificate(self, person: Person, request: str) -> Certificate:
         self._auditor(person)

@@ -1,8 +1,14 @@
 import re
 from dataclasses import replace
+from pathlib import Path
 
+from audit import completeness, reconciliation
+from audit.flags import RULES
+from audit.statement import SOURCES
+from enclave import messages
+from enclave.journeys.review import REASONS
 from enclave.web.limits import SMALL
-from enclave.web.needs import DetailState, FileIn, Finding, TrailConfirmed
+from enclave.web.needs import DetailState, FileIn, Finding, TrailAnomaly, TrailBooks, TrailConfirmed
 from tests.unit.web.browser import World
 from tests.unit.web.house_for_tests import sha
 from tests.unit.web.stories import TABLE, run, submitted
@@ -321,9 +327,99 @@ def test_a_flag_states_its_rule_and_the_page_says_what_is_not_watched():
     async def story() -> None:
         browser = await World().browser("auditor-a")
         told = (await browser.post("audit/flags")).text
-        assert "1 chose mérite un regard" in told
-        assert told.count("5 refus à une même personne en 10 minutes") == 2
+        assert "3 choses méritent un regard" in told
+        assert (
+            told.count("5 refus à une même personne en 10 minutes") == 3
+        )  # the finding, its label, the rule
         assert "Les heures de travail ne sont pas surveillées" in told
+        assert "1 attend depuis trop longtemps" in told
+        assert "Un carnet tourne, et rien au journal ne l’a ouvert" in told
+
+    run(story())
+
+
+def test_an_auditor_signs_findings_off_one_by_one_with_a_reason():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        said = {"finding": "a1", "reason": "explained", "comment": "Remis depuis la sauvegarde de nuit."}
+        assert (await browser.post("audit/flags/sign", **said | {"reason": "because"})).status_code == 422
+        assert (await browser.post("audit/flags/sign", **said | {"comment": ""})).status_code == 422
+        told = (await browser.post("audit/flags/sign", **said)).text
+        assert "2 choses méritent un regard" in told
+        assert "Déjà signé" in told
+        assert "expliqué" in told[told.index("Déjà signé") :]
+        assert said["comment"] not in told  # it lies sealed beside its event
+        steward = await world.browser("steward-a")
+        assert (await steward.post("audit/flags/sign", **said)).status_code == 403
+
+    run(story())
+
+
+def test_every_anomaly_and_every_rule_has_its_sentence_in_both_languages():
+    wanted = {f"audit.codes.{code}" for code in anomaly_codes()} | {f"audit.rules.{code}" for code in RULES}
+    wanted |= {f"audit.sign.reasons.{reason}" for reason in REASONS}
+    wanted |= {f"audit.books.names.{source}" for source in SOURCES}
+    for language in ("fr", "en"):
+        assert {key for key in wanted if messages.sentence(key, language)} == wanted
+
+
+def anomaly_codes() -> set[str]:
+    """Read from their source which anomalies a verification can tell."""
+    source = "".join(Path(module.__file__).read_text() for module in (completeness, reconciliation))
+    told = set(re.findall(r'Anomaly\([^,]+, "([a-z_]+)"', source)) | set(
+        re.findall(r'_say\("([a-z_]+)"', source)
+    )
+    into = {f"in_{one}_not_in_trail" for one in SOURCES}
+    out_of = {f"in_trail_not_in_{one}" for one in SOURCES if one != "hub"}  # a stopped notebook is none
+    return told | into | out_of | {"closed_by_another", "other_bytes", "tampered", "too_few_approvals"}
+
+
+def test_the_verification_says_in_words_how_the_house_s_books_compare():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        assert "Les livres de la maison" not in (await browser.post("audit/verify")).text
+        world.house.books = TrailBooks(("ledger", "house"), ("hub",), 1_250, 2, 0)
+        told = (await browser.post("audit/verify")).text.replace("\u202f", " ")
+        assert "Les 1 250 lignes que la maison garde ailleurs disent la même chose" in told
+        assert "2 tiennent à un acte qu’une panne" in told
+        assert "les carnets ouverts en ce moment — ce livre n’a pas pu être lu" in told
+        world.house.books = TrailBooks(("ledger",), (), 3, 0, 1)
+        world.house.differing = [TrailAnomaly("in_trail_not_in_ledger", 12, "charge", "in English")]
+        told = (await browser.post("audit/verify")).text
+        assert "1 ligne(s) des livres de la maison ne s’accordent pas" in told
+        assert "Dans le journal, et pas dans le registre des budgets." in told
+        assert "in English" not in told
+
+    run(story())
+
+
+def test_the_page_reminds_an_auditor_of_what_waits():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        assert "Personne n’a rien signé depuis" not in (await browser.get("audit")).text
+        world.house.late = True
+        assert "Personne n’a rien signé depuis le 1 sept. 2026" in (await browser.get("audit")).text
+
+    run(story())
+
+
+def test_a_story_is_followed_from_login_to_release_by_person_or_by_a_number():
+    async def story() -> None:
+        world = World()
+        browser = await world.browser("auditor-a")
+        told = (await browser.get("audit/follow?person=researcher-a&project=cardio")).text
+        places = [
+            told.index(kind) for kind in ("auth.login", "session.spawn", "data.query", "release.package")
+        ]
+        assert places == sorted(places)
+        assert "researcher-a dans cardio" in (await browser.get("audit/follow?session=0123456789")).text
+        assert (await browser.get("audit/follow?release=r9")).status_code == 404
+        assert (await browser.get("audit/follow?person=researcher-a")).status_code == 422
+        steward = await world.browser("steward-a")
+        assert (await steward.get("audit/follow?person=a&project=b")).status_code == 403
 
     run(story())
 
