@@ -8,6 +8,7 @@ from audit.confirm import FOLDER
 from audit.confirmations import PATTERN
 from audit.errors import BadInput
 from audit.log import VKEY
+from audit.retention_pruning import PRUNED_FILE, read_pruned
 from audit.statement import Statement
 from audit.tiles import (
     CHECKPOINT,
@@ -34,7 +35,7 @@ and the time stamps over them (RFC 3161), where there are any. Take the key from
 `{statement}`, where there is one, is what the house says its own books hold (ledger, releases, versions, notebooks): ids and
 hashes. It is unsigned: it accuses the house, and does not speak for it.
 
-## Check it with the program that wrote it
+{pruned}## Check it with the program that wrote it
 
     python -m audit verify . --vkey '{vkey}'
 
@@ -65,6 +66,13 @@ A ledger put back to an older state under an intact trail shows only when the tw
 """
 
 
+PRUNED_WORDS: Final = """Entries 0 to {last} were pruned when their time was over (C2SP tlog-tiles, *Pruning*): the file `pruned` names the entry
+that announced it. Their hash tiles are here, so that every proof still holds; programs that want every bundle, Tessera's
+`fsck` among them, stop at the first that is missing.
+
+"""
+
+
 def export(directory: Path, out: Path, statement: Statement | None = None) -> None:
     """Copy what the checkpoint covers, whatever the recorder does meanwhile, and say how to check it.
 
@@ -82,17 +90,22 @@ def export(directory: Path, out: Path, statement: Statement | None = None) -> No
     checkpoint = open_checkpoint(note, read_vkey(vkey))
     out.mkdir(parents=True, exist_ok=True)
     clear_scratch(out)
-    _copy_tiles(TileReader(directory, checkpoint.size), out)
+    pruned = read_pruned(directory)
+    kept_from = 0 if pruned is None else pruned.boundary
+    _copy_tiles(TileReader(directory, checkpoint.size), out, kept_from)
     text = TEXT.format(
         origin=checkpoint.origin,
         size=checkpoint.size,
         root=checkpoint.root.hex(),
         vkey=vkey,
-        first=_first(ENTRIES, checkpoint.size),
-        leaf=_first(0, checkpoint.size),
+        first=_first(ENTRIES, checkpoint.size, kept_from),
+        leaf=_first(0, checkpoint.size, kept_from),
         statement=STATEMENT,
+        pruned=PRUNED_WORDS.format(last=kept_from - 1) if kept_from else "",
     )
     files = {VKEY: f"{vkey}\n".encode(), README: text.encode(), CHECKPOINT: note.encode()}
+    if kept_from:
+        files[PRUNED_FILE] = (directory / PRUNED_FILE).read_bytes()
     write_files(out, files if statement is None else files | {STATEMENT: statement.to_bytes()})
     _copy_confirmed(directory / FOLDER, out)
     (out / SCRATCH).rmdir()
@@ -104,18 +117,19 @@ def _copy_confirmed(folder: Path, out: Path) -> None:
     write_files(out, {f"{FOLDER}/{name}": (folder / name).read_bytes() for name in names})
 
 
-def _first(level: int | str, size: int) -> str:
-    return tile_path(level, 0, min(size, WIDTH)).removeprefix("tile/")
+def _first(level: int | str, size: int, kept_from: int) -> str:
+    """Give the first bundle that is there, or its tile."""
+    return tile_path(level, kept_from // WIDTH, min(size - kept_from, WIDTH)).removeprefix("tile/")
 
 
-def _copy_tiles(reader: TileReader, out: Path) -> None:
+def _copy_tiles(reader: TileReader, out: Path, kept_from: int) -> None:
     level = 0
     while reader.size >> (8 * level):
         full, partial = widths(level, reader.size)
         for index in range(full + bool(partial)):
             width = WIDTH if index < full else partial
             files = {tile_path(level, index, width): reader.hash_tile(level, index)}
-            if level == 0:
+            if level == 0 and index * WIDTH >= kept_from:
                 files[tile_path(ENTRIES, index, width)] = encode_bundle(reader.bundle(index))
             write_files(out, files)
         level += 1

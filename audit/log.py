@@ -10,12 +10,13 @@ import logging
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from audit import retention_pruning
 from audit.checkpoint import Checkpoint, Signer, open_checkpoint
 from audit.details import Detail
 from audit.details_store import DATABASE as DETAILS
@@ -24,6 +25,7 @@ from audit.errors import AuditError, Conflict, LogDamaged, LogUnavailable, NotFo
 from audit.event import Event, as_submitted, canonical, stamp, utc_now
 from audit.proof import prove
 from audit.publisher import Publisher, Shown, unknown_state
+from audit.retention_pruning import Pruned
 from audit.store import Held, Row, Store, Trouble
 from audit.tiles import CHECKPOINT, WIDTH, Edge, TileReader, clear_scratch, write_files
 from audit.tree import Frontier, leaf_hash
@@ -32,6 +34,7 @@ DATABASE: Final = "log.db"
 LOCK: Final = "lock"
 VKEY: Final = "vkey"
 MAX_BATCH: Final = 256
+PRUNE_SECONDS: Final = 10.0
 RESTORE: Final = "keep the folder as it is and verify it against the last export"
 
 logger = logging.getLogger(__name__)
@@ -106,7 +109,8 @@ class Log:
                 RESTORE,
                 index=size,
             )
-        frontier = Frontier().extended(self.store.hashes(0, published.size))
+        self._finish_pruning(published)
+        frontier = Frontier().extended(self._hashes(0, published.size))
         if frontier.root() != published.root:
             raise LogDamaged("root_differs", "log.db does not have the entries the checkpoint signs", RESTORE)
         edge = self._edge_at(published.size)
@@ -120,8 +124,37 @@ class Log:
     def _edge_at(self, size: int) -> Edge:
         """Build the unfinished tiles at a size from the database; only the last bundle's bytes are kept."""
         full = size - size % WIDTH
-        edge = Edge().grow((b"", hashed) for hashed in self.store.hashes(0, full)).edge
+        edge = Edge().grow((b"", hashed) for hashed in self._hashes(0, full)).edge
         return edge.grow(self.store.leaves(full, size)).edge
+
+    def _hashes(self, start: int, end: int) -> Iterator[bytes]:
+        """Give leaf hashes that the files show: of pruned entries from the tiles, of all others from the database."""
+        cut = min(self.store.boundary(), end)
+        yield from retention_pruning.hashes_from_tiles(self.directory, end, start, cut)
+        yield from self.store.hashes(max(start, cut), end)
+
+    def _finish_pruning(self, published: Checkpoint) -> None:
+        """Do again what a crash may have left of a cut."""
+        found = self.store.pruned()
+        if found is None:
+            return
+        if published.size <= found[1]:
+            raise LogDamaged(
+                "pruned_tiles_gone",
+                "the files do not show the entry that announced what was pruned, and only they hold its hashes",
+                "restore tile/ and checkpoint from a copy or an export",
+            )
+        retention_pruning.finish(self.directory, self.directory / DATABASE, Pruned(*found))
+
+    def prune(self, boundary: int, entry: int) -> None:
+        """Remove the entries below a boundary that the entry of that index announces; their hashes stay.
+
+        Raises LogDamaged when the database finds no such announcement.
+        """
+        self._publisher.wait_for(entry, PRUNE_SECONDS)
+        pruned = Pruned(boundary, entry, self._clock())
+        retention_pruning.note(self.directory / DATABASE, pruned)
+        retention_pruning.finish(self.directory, self.directory / DATABASE, pruned)
 
     def _check_newest(self, size: int) -> None:
         note = self.store.last_checkpoint()
@@ -139,14 +172,15 @@ class Log:
         return Checkpoint(self._signer.name, frontier.size, frontier.root())
 
     def prove(self, index: int, timeout: float = 2.0) -> str:
-        """Give the proof file of an entry, waiting (seconds) for the files to show it.
+        """Give the proof file of an entry, waiting (seconds) for the files to show it; of a pruned one without it.
 
         Raises NotFound for an entry that is not there, LogUnavailable when the files stay behind.
         """
         if not 0 <= index < self._frontier.size:
             raise NotFound("no_entry", f"the trail has no entry {index}")
         shown = self._publisher.wait_for(index, timeout)
-        return prove(TileReader(self.directory, shown.size), index, shown.note).text()
+        reader = TileReader(self.directory, shown.size)
+        return prove(reader, index, shown.note, with_entry=index >= self.store.boundary()).text()
 
     def check_files(self) -> None:
         """Raise what kept tiles and checkpoint from being written, if anything did the last time."""

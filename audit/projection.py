@@ -17,6 +17,7 @@ from audit.event import as_submitted, parse
 from audit.fhir import audit_event
 from audit.prov import provenance
 from audit.report import Report
+from audit.retention_pruning import read_pruned
 from audit.tiles import WIDTH, WIDTH_BITS, TileReader
 from audit.tree import leaf_hash
 from audit.verify import verify
@@ -35,9 +36,10 @@ PROV: Final = "prov"
 
 
 def entries(directory: Path, size: int) -> Iterator[bytes]:
-    """Give the entries of a trail in order."""
+    """Give the entries of a trail in order, from the first that was not pruned."""
     reader = TileReader(directory, size)
-    for start in range(0, size, WIDTH):
+    pruned = read_pruned(directory)
+    for start in range(0 if pruned is None else pruned.boundary, size, WIDTH):
         yield from reader.bundle(start >> WIDTH_BITS)
 
 

@@ -40,9 +40,12 @@ class Proven:
     checkpoint: Checkpoint
 
 
-def prove(reader: TileReader, index: int, note: str) -> Proof:
-    """Make the proof of one entry from the tiles; raises LogDamaged when tiles are missing."""
-    entry = reader.bundle(index >> WIDTH_BITS)[index % (1 << WIDTH_BITS)]
+def prove(reader: TileReader, index: int, note: str, *, with_entry: bool = True) -> Proof:
+    """Make the proof of one entry from the tiles; raises LogDamaged when tiles are missing.
+
+    Of a pruned entry the hashes prove that it was there, to whoever has kept it.
+    """
+    entry = reader.bundle(index >> WIDTH_BITS)[index % (1 << WIDTH_BITS)] if with_entry else None
     return Proof(index, tuple(inclusion_path(index, reader.size, reader.node)), note, entry)
 
 

@@ -22,11 +22,13 @@ from audit.details_store import Details, Erased
 from audit.errors import AuditError, BadInput, LogDamaged, NotFound
 from audit.event import Code, utc_now
 from audit.log import Log
-from audit.retention import ERASE, READ, Rules
+from audit.retention import ERASE, PRUNE, READ, Rules
 from audit.store import Search
+from audit.tiles import WIDTH
 
 MAX_BODY_BYTES: Final = 1 << 20  # a few thousand projects with their last days
 DETAILS: Final = "trail:details"
+LOG: Final = "trail:log"
 PERSON_RULE: Final = (
     "person"  # the rule a tombstone names when an auditor and a data protection officer agreed
 )
@@ -148,11 +150,7 @@ class Keeper:
         intent = self._intent(ERASE, DETAILS, receipt)
         said = {name: intent.get("counts", {}).get(name) for name in rules.as_counts()}
         if said != rules.as_counts() or (rules.reason and intent.get("reason") != rules.reason):
-            raise AuditError(
-                "receipt_mismatch",
-                "the entry announces other durations or another reason; nothing was done",
-                "record the intent of this very act",
-            )
+            raise _other_announcement()
         with self._turn:
             survey = self.survey(rules, ends)
             self._details.erase(survey.expired, self._clock(), receipt)
@@ -164,6 +162,49 @@ class Keeper:
         self._agreed(ERASE, about, asked, self._intent(ERASE, about, receipt))
         with self._turn:
             return {"erased": self._details.destroy(person, Erased(PERSON_RULE, self._clock(), receipt))}
+
+    def prunable(self, rules: Rules, ends: Mapping[str, date]) -> dict[str, Any]:
+        """Say how far the log may be cut today, how far it is, and who asked for it.
+
+        Nothing is cut that an auditor has not signed off, that has a detail still, or that a rule keeps.
+        """
+        return {
+            "boundary": self._boundary(rules, ends),
+            "pruned": self._log.store.boundary(),
+            "size": self._log.head.size,
+            "asked": self.asked(PRUNE, LOG),
+        }
+
+    def _boundary(self, rules: Rules, ends: Mapping[str, date]) -> int:
+        start, size = self._log.store.boundary(), self._log.head.size
+        reviewed, _ = self._log.store.search(Search({"type": "audit.review"}, limit=1))
+        keep_from = reviewed[0]["counts"]["last"] + 1 if reviewed else 0
+        keep_from = min([keep_from, *(index for index, _ in self._details.held())])
+        events = (
+            (index, orjson.loads(leaf))
+            for index, (leaf, _) in enumerate(self._log.store.leaves(start, size), start)
+        )
+        return retention.boundary(events, keep_from, rules, ends, self._now().date(), WIDTH)
+
+    def prune(self, rules: Rules, ends: Mapping[str, date], asked: int, receipt: int) -> dict[str, int]:
+        """Cut the log where the receipt announces it: asked by one and agreed by the other, and no further than may be."""
+        intent = self._intent(PRUNE, LOG, receipt)
+        self._agreed(PRUNE, LOG, asked, intent)
+        announced = intent.get("counts", {})
+        cut = announced.get("boundary", 0)
+        if announced != {**rules.as_counts(), "boundary": cut}:
+            raise _other_announcement()
+        with self._turn:
+            before, most = self._log.store.boundary(), self._boundary(rules, ends)
+            if cut % WIDTH or not before < cut <= most:
+                raise AuditError(
+                    "not_prunable",
+                    f"the log may be cut below {most} today, not below {cut}; nothing was done",
+                    "ask again how far it may be cut",
+                    most=most,
+                )
+            self._log.prune(cut, receipt)
+        return {"boundary": cut, "removed": cut - before}
 
     def details_of(self, person: str) -> int:
         """Give how many details are held under a person's key."""
@@ -187,7 +228,7 @@ class Keeper:
 
     def _agreed(self, act: str, about: str, asked: int, intent: dict[str, Any]) -> None:
         found = self.asked(act, about)
-        if found is None or found["index"] != asked:
+        if found is None or found["index"] != asked or asked > intent["seq"]:
             raise AuditError(
                 "nobody_asked", "nobody has asked for this; nothing was done", "one of the two asks first"
             )
@@ -201,6 +242,14 @@ class Keeper:
         if closed:
             raise AuditError("receipt_used", "that act is over; nothing was done", "ask again")
         return event
+
+
+def _other_announcement() -> AuditError:
+    return AuditError(
+        "receipt_mismatch",
+        "the entry announces other durations or another reason; nothing was done",
+        "record the intent of this very act",
+    )
 
 
 # --- over HTTP
@@ -231,6 +280,10 @@ class _Rules(_Body):
         return {project: date.fromisoformat(day) for project, day in self.ends.items()}
 
 
+class _Prune(_Rules):
+    asked: Index | None = None
+
+
 class _Destroy(_Body):
     person: Code
     asked: Index
@@ -243,6 +296,7 @@ def routes() -> list[Route]:
         Route("/v1/details/{index:int}", _state, methods=["GET"]),
         Route("/v1/details/{index:int}", _read, methods=["POST"]),
         Route("/v1/retention", _retention, methods=["POST"]),
+        Route("/v1/prune", _prune, methods=["POST"]),
         Route("/v1/persons/{person}", _person, methods=["GET"]),
         Route("/v1/persons/destroy", _destroy, methods=["POST"]),
     ]
@@ -265,6 +319,14 @@ async def _retention(request: Request) -> Response:
     if body.receipt is None:
         return JSONResponse((await run_in_threadpool(keeper.survey, rules, ends)).as_json())
     return JSONResponse(await run_in_threadpool(keeper.apply, rules, ends, body.receipt))
+
+
+async def _prune(request: Request) -> Response:
+    body = await _body(request, _Prune)
+    keeper, rules, ends = _keeper(request), body.rules(), _days(body)
+    if body.receipt is None or body.asked is None:
+        return JSONResponse(await run_in_threadpool(keeper.prunable, rules, ends))
+    return JSONResponse(await run_in_threadpool(keeper.prune, rules, ends, body.asked, body.receipt))
 
 
 async def _person(request: Request) -> Response:

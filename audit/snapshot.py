@@ -41,7 +41,9 @@ class Snapshot:
             version = self._db.exec_driver_sql("PRAGMA user_version").scalar_one()
             if version != SCHEMA:
                 raise other_schema(version)
-            self.size: int = self._db.execute(sa.select(sa.func.count()).select_from(ENTRY)).scalar_one()
+            self.size: int = self._db.execute(
+                sa.select(sa.func.coalesce(sa.func.max(ENTRY.c.seq) + 1, 0))
+            ).scalar_one()
             self._objects = iter(self._db.execution_options(yield_per=STREAM_ROWS).execute(_OBJECTS))
             self._next = next(self._objects, None)
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from audit.errors import LogDamaged, LogUnavailable
 
-SCHEMA: Final = 2  # PRAGMA user_version of a log.db this program reads and writes
+SCHEMA: Final = 3  # PRAGMA user_version of a log.db this program reads and writes
 BUSY_MS: Final = 1_000
 # The publisher moves pages over every time it has written files; a commit does it only if that stays away (64 MB).
 WAL_LIMIT: Final = "wal_autocheckpoint=16384"
@@ -60,6 +60,13 @@ SHOWN: Final = sa.Table(  # how far the files are known to have gone: what shows
     "shown",
     _meta,
     sa.Column("size", sa.Integer, primary_key=True, autoincrement=False),
+)
+PRUNED: Final = sa.Table(  # below the largest boundary entries may go, because an entry announces it
+    "pruned",
+    _meta,
+    sa.Column("boundary", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("entry", sa.Integer, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
 )
 INDEXED: Final = ("id", "type", "phase", "corr", "actor", "service", "project", "outcome")
 EQUAL: Final = ("type", "phase", "corr", "actor", "project", "outcome")
@@ -176,12 +183,27 @@ class Store:
         return found
 
     def size(self) -> int:
-        """Give the number of entries; raises LogDamaged when their numbers have a hole."""
+        """Give the number of entries, pruned ones included; raises LogDamaged when their numbers have a hole."""
+        query = sa.select(sa.func.count(), sa.func.min(ENTRY.c.seq), sa.func.max(ENTRY.c.seq))
         with telling(), self._engine.connect() as db:
-            count, last = db.execute(sa.select(sa.func.count(), sa.func.max(ENTRY.c.seq))).one()
-        if count and last != count - 1:
+            count, first, last = db.execute(query).one()
+        if not count:
+            return 0
+        if first > self.boundary() or last - first != count - 1:
             raise LogDamaged("log_db_hole", "log.db has lost entries: their numbers have a hole", _RESTORE)
-        return int(count)
+        return int(last) + 1
+
+    def boundary(self) -> int:
+        """Give the index below which entries were pruned."""
+        found = self.pruned()
+        return 0 if found is None else found[0]
+
+    def pruned(self) -> tuple[int, int, str] | None:
+        """Give the last cut: its boundary, the entry that announced it, and when."""
+        query = sa.select(PRUNED).order_by(PRUNED.c.boundary.desc()).limit(1)
+        with telling(), self._engine.connect() as db:
+            row = db.execute(query).first()
+        return None if row is None else (row.boundary, row.entry, row.at)
 
     def leaves(self, start: int, end: int) -> Iterator[tuple[bytes, bytes]]:
         """Give (entry, leaf hash) of a range, in order."""
@@ -355,12 +377,25 @@ def _set_up(connection: DBAPIConnection, _record: object) -> None:
     cursor.close()
 
 
+_ABOVE_THE_CUT: Final = "WHEN OLD.seq >= coalesce((SELECT max(boundary) FROM pruned), 0) "
+# A boundary moves forward only, by whole tiles, and only where an entry that stays announces exactly this one.
+_ONLY_AN_ANNOUNCED_CUT: Final = """CREATE TRIGGER pruned_only_as_announced BEFORE INSERT ON pruned
+WHEN NEW.boundary % 256 <> 0
+  OR NEW.boundary < coalesce((SELECT max(boundary) FROM pruned), 1)
+  OR NOT EXISTS (
+    SELECT 1 FROM entry WHERE seq = NEW.entry AND seq >= NEW.boundary AND type = 'audit.prune' AND phase = 'intent'
+      AND json_extract(CAST(leaf AS TEXT), '$.counts.boundary') = NEW.boundary)
+BEGIN SELECT RAISE(ABORT, 'no entry announces this cut'); END"""
+
+
 def _create_schema(db: sa.Connection) -> None:
     _meta.create_all(db)
     for table in _meta.sorted_tables:
         for act in ("UPDATE", "DELETE"):
+            unless = _ABOVE_THE_CUT if act == "DELETE" and table in (ENTRY, OBJECT) else ""
             db.exec_driver_sql(
-                f"CREATE TRIGGER {table.name}_no_{act.lower()} BEFORE {act} ON {table.name} "
+                f"CREATE TRIGGER {table.name}_no_{act.lower()} BEFORE {act} ON {table.name} {unless}"
                 "BEGIN SELECT RAISE(ABORT, 'the trail is append-only'); END"
             )
+    db.exec_driver_sql(_ONLY_AN_ANNOUNCED_CUT)
     db.exec_driver_sql(f"PRAGMA user_version = {SCHEMA}")

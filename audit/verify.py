@@ -20,6 +20,7 @@ from audit.event import SCHEMA_VERSION, TYPES, as_submitted, parse
 from audit.log import DATABASE, VKEY
 from audit.reconciliation import Reconciliation
 from audit.report import KEPT, SHOWN, Books, Confirmed, Findings, Name, Report
+from audit.retention_pruning import Announcement, read_pruned
 from audit.snapshot import Snapshot, Unreadable
 from audit.statement import Statement
 from audit.store import indexed
@@ -70,6 +71,7 @@ class _Verification:
         self.acts = Acts() if self.books is None else Acts(closed=self.books.close)
         self.roots: list[bytes] = []  # of the full tiles of level 0
         self.frontier = Frontier()
+        self.pruned: Announcement | None = None
         self._ids: dict[str, int] = {}
 
     def run(self, vkey: str | None, since: str | None, trusted: Trusted) -> Report:
@@ -159,7 +161,10 @@ class _Verification:
         """Read every bundle once. Called a second time when the database breaks under the first."""
         self._start_reading()
         reader = TileReader(self.directory, checkpoint.size)
-        for start in range(0, checkpoint.size, WIDTH):
+        for start in range(0, self._pruned_prefix(reader), WIDTH):
+            if not self._hashes_only(reader, start):
+                return
+        for start in range(len(self.roots) * WIDTH, checkpoint.size, WIDTH):
             try:
                 entries = reader.bundle(start >> WIDTH_BITS)
             except (AuditError, OSError) as damage:
@@ -168,10 +173,47 @@ class _Verification:
             self._bundle(reader, start, entries)
             found_by = None if database is None else self._same_in(database, start, entries)
             self._events(checkpoint.origin, start, entries, found_by)
+        self._announced()
         self.found.say("entries", "ok", f"{checkpoint.size} entries hash to the leaves of the tree")
         self.found.say(
             "events", "ok", "each is an event of a known type, in its place, with an id of its own"
         )
+
+    def _pruned_prefix(self, reader: TileReader) -> int:
+        """Give the index below which the folder says that entries were pruned; the log's own word is asked for later."""
+        try:
+            pruned = read_pruned(self.directory)
+        except LogDamaged as damage:
+            self.found.fail("entries", damage.message)
+            return 0
+        if pruned is None:
+            return 0
+        self.pruned = Announcement(pruned)
+        return min(pruned.boundary, reader.size - reader.size % WIDTH)
+
+    def _hashes_only(self, reader: TileReader, start: int) -> bool:
+        """Take the hashes of a pruned bundle from their tile; the root will tell whether they are right."""
+        try:
+            tile = reader.hash_tile(0, start >> WIDTH_BITS)
+        except (AuditError, OSError) as damage:
+            self.found.fail("tiles", _message(damage), start)
+            return False
+        self.roots.append(perfect_root(_cut(tile)))
+        self.frontier.append_perfect(self.roots[-1], WIDTH_BITS)
+        return True
+
+    def _announced(self) -> None:
+        """Hold what is missing against what the log says was pruned."""
+        if self.pruned is None:
+            return
+        if self.pruned.holds():
+            self.found.say(
+                "entries", "ok", f"{self.pruned.words()}; all others hash to the leaves of the tree"
+            )
+        else:
+            self.found.fail(
+                "entries", "entries are missing from the start, and no entry announces their pruning", 0
+            )
 
     def _bundle(self, reader: TileReader, start: int, entries: Sequence[bytes]) -> None:
         hashes = [leaf_hash(entry) for entry in entries]
@@ -205,6 +247,8 @@ class _Verification:
                 if event["type"] in OF_RELEASES:
                     parse(as_submitted(entry))  # in full: the release rule reads inside these
                 see(event)
+                if self.pruned is not None:
+                    self.pruned.see(event)
                 if books is not None:
                     books.see(event)
                 if found_by is not None:
@@ -318,8 +362,8 @@ class _Verification:
             for root in self.roots[frontier.size >> WIDTH_BITS : size >> WIDTH_BITS]:
                 frontier.append_perfect(root, WIDTH_BITS)
             rest = size % WIDTH
-            bundle = reader.bundle(size >> WIDTH_BITS)[:rest] if rest else []
-            found[size] = frontier.extended(leaf_hash(entry) for entry in bundle).root()
+            hashes = _cut(reader.hash_tile(0, size >> WIDTH_BITS))[:rest] if rest else []
+            found[size] = frontier.extended(hashes).root()
         return found
 
     # 12 to 16: do the events fit together, and with what else is known
