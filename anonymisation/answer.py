@@ -12,7 +12,7 @@ from anonymisation.budget import DELTA, Accuracy, Share
 from anonymisation.cell import Cell, Noisy, Told
 from anonymisation.errors import AnonymisationError
 from anonymisation.estimate import cell
-from anonymisation.plan import Plan, cells, fit
+from anonymisation.plan import Plan, cells, fit, of_group
 from anonymisation.question import Question, digest
 from anonymisation.vectors import Vector
 from anonymisation.words import Group, words
@@ -144,10 +144,12 @@ def _noisy_groups(
         for vector, share in shares.items()
     }
     return tuple(
-        (keys, _cells(plan, {v: Noisy(tuple(noisy[v][place]), share) for v, share in shares.items()}))
+        (keys, _cells(plan, keys, {v: Noisy(tuple(noisy[v][place]), share) for v, share in shares.items()}))
         for place, keys in enumerate(cells(plan))
     )
 
 
-def _cells(plan: Plan, numbers: Mapping[Vector, Noisy]) -> dict[str, Told]:
-    return {statistic.name: cell(statistic, numbers) for statistic in plan.statistics}
+def _cells(
+    plan: Plan, keys: tuple[str | int | bool, ...], numbers: Mapping[Vector, Noisy]
+) -> dict[str, Told]:
+    return {statistic.name: cell(statistic, numbers) for statistic in of_group(plan, keys)}

@@ -36,6 +36,21 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Denominator:
+    """Public numbers of persons by age band, declared with their source; by the values of a category too where it names one.
+
+    `starts` are the youngest ages of the bands, the last one open; `persons` holds one number a band for each value of
+    `column`, or for "all" where there is none.
+    """
+
+    name: str
+    source: str
+    starts: tuple[int, ...]
+    column: str | None
+    persons: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
 class Table:
     """A dataset version as questions see it; `rows` and `groups` are the bounds K and L per unit by default.
 
@@ -53,6 +68,7 @@ class Table:
     groups: int
     rows_per_group: int | None = None
     linkable: bool = False
+    denominators: tuple[Denominator, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """Give the declared column of that name, if there is one."""

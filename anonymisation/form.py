@@ -69,6 +69,7 @@ class Ask(Record):
     probs: tuple[Probability, ...] = Field((), max_length=MAX_PROBS)
     standard: str | None = Field(None, max_length=40)
     persons: tuple[Persons, ...] = Field((), max_length=MAX_EDGES)
+    denominator: Identifier | None = None
 
 
 class Feature(Record):

@@ -4,7 +4,7 @@ Everything here depends on the question and on what the steward declared, never 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Final
 
@@ -18,7 +18,7 @@ from anonymisation.form import Question
 from anonymisation.groups import MAX_GROUPS, Key, key, places
 from anonymisation.recodes import Scope
 from anonymisation.statistics import fitted
-from anonymisation.vectors import Statistic, Vector
+from anonymisation.vectors import Rate, Statistic, Vector
 
 __all__ = ["MAX_CELLS", "MAX_GROUPS", "Key", "Plan", "Statistic", "Table", "Vector", "cells", "fit"]
 
@@ -73,7 +73,7 @@ def fit(question: Question, table: Table, other: Table | None = None) -> Plan:
     keys = tuple(key(name, scope.column(name)) for name in question.by)
     found = [fitted(ask, scope) for ask in question.ask]
     values = {name: expr for each in found for name, expr in each.values.items()}
-    asked = tuple(each.statistic for each in found)
+    asked = tuple(_by_group(each.statistic, question) for each in found)
     plan = Plan(lets, where, keys, *_unit_bounds(question, table), asked, values, taken)
     _check_size(plan)
     return plan
@@ -86,6 +86,46 @@ def _unit_bounds(question: Question, table: Table) -> tuple[int, int, int]:
     rows, groups = question.unit.rows or table.rows, question.unit.groups or table.groups
     per_group = min(question.unit.rows_per_group or table.rows_per_group or rows, rows)
     return min(rows, groups * per_group), groups, per_group
+
+
+def _by_group(statistic: Statistic, question: Question) -> Statistic:
+    """Have a rate over public persons told by a category take each group's own, where the question groups by it."""
+    rate = statistic.shape
+    if not isinstance(rate, Rate) or not rate.split:
+        return statistic
+    if question.where is not None and ("col", rate.split) in _named(question.where):
+        raise BadQuestion(
+            "denominator_filtered",
+            f"The rows are filtered by {rate.split}, the persons of the denominator are not.",
+            f"Group by {rate.split} instead.",
+            column=rate.split,
+        )
+    if rate.split not in question.by:
+        return replace(statistic, shape=replace(rate, split="", persons_of=()))
+    worst = max(
+        rate.persons_of,
+        key=lambda one: sum((w / n) ** 2 for w, n in zip(rate.weights, one[1], strict=True)),
+    )
+    return replace(statistic, shape=rate.of(worst[0]))
+
+
+def _named(tree: object) -> Iterator[object]:
+    """Give every part of an expression."""
+    yield tree
+    if isinstance(tree, tuple):
+        for part in tree:
+            yield from _named(part)
+
+
+def of_group(plan: Plan, values: tuple[str | int | bool, ...]) -> Iterator[Statistic]:
+    """Give the statistics as they are of one group: a rate's persons may be the group's own."""
+    own = dict(zip((key.name for key in plan.keys), values, strict=True))
+    for one in plan.statistics:
+        rate = one.shape
+        if isinstance(rate, Rate) and rate.split in own:
+            yield replace(one, shape=rate.of(str(own[rate.split])))
+        else:
+            yield one
 
 
 def _check_size(plan: Plan) -> None:

@@ -170,5 +170,6 @@ _FIELDS: Final = frozenset(
         "probs",
         "standard",
         "persons",
+        "denominator",
     ]
 )

@@ -9,7 +9,7 @@ from anonymisation.answer import Answer
 from anonymisation.bounds import Table
 from anonymisation.cell import Noisy
 from anonymisation.estimate import cell
-from anonymisation.plan import Plan, cells, fit
+from anonymisation.plan import Plan, cells, fit, of_group
 from anonymisation.question import Question, digest
 from anonymisation.vectors import Vector
 from anonymisation.words import Group
@@ -50,7 +50,7 @@ def _groups(plan: Plan, rho_micro: int, exact: Mapping[Vector, aggregate.Integer
             keys,
             {
                 one.name: cell(one, {v: Noisy(tuple(values[v][place]), share) for v, share in shares.items()})
-                for one in plan.statistics
+                for one in of_group(plan, keys)
             },
         )
         for place, keys in enumerate(cells(plan))

@@ -29,13 +29,18 @@ STANDARDS: Final[dict[str, Standard]] = {ESP_2013.name: ESP_2013}
 
 def bands(standard: Standard, edges: tuple[int, ...]) -> tuple[int, ...]:
     """Give the persons of each wider band `[edge, next edge)`, the last one open; raises `ValueError` where an edge cuts a band."""
-    if any(edge not in standard.starts for edge in edges):
+    return wider(standard.starts, standard.persons, edges)
+
+
+def wider(starts: tuple[int, ...], numbers: tuple[int, ...], edges: tuple[int, ...]) -> tuple[int, ...]:
+    """Add numbers of age bands up to wider ones; raises `ValueError` where an edge cuts a band."""
+    if any(edge not in starts for edge in edges):
         raise ValueError(edges)
     ends = (*edges[1:], None)
     return tuple(
         sum(
             persons
-            for start, persons in zip(standard.starts, standard.persons, strict=True)
+            for start, persons in zip(starts, numbers, strict=True)
             if start >= low and (high is None or start < high)
         )
         for low, high in zip(edges, ends, strict=True)

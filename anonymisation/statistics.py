@@ -5,20 +5,19 @@ Only what was asked and declared is looked at; a refusal names the column and th
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 from math import isqrt, prod
 from typing import Final, NoReturn
 
 import polars as pl
 
-from anonymisation import standards
+from anonymisation import denominators
 from anonymisation.bounds import scaled
 from anonymisation.columns import Day, Number, Truth, Typed
 from anonymisation.errors import BadQuestion
 from anonymisation.form import Ask
 from anonymisation.groups import MAX_GROUPS, combined, key, places
 from anonymisation.recodes import MAX_MAGNITUDE, Scope, bin_labels, increasing, place_among
-from anonymisation.vectors import GRID, Factor, Linear, Listed, Quantiles, Rate, Statistic, Survival, Vector
+from anonymisation.vectors import GRID, Factor, Linear, Listed, Quantiles, Statistic, Survival, Vector
 
 SQUARE_BITS: Final = 15
 """Values are cut to this many bits before they are squared: a spread needs no more, and 2**30 rows still fit the sum."""
@@ -89,12 +88,23 @@ ARGUMENTS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
     "histogram": ((*_COLUMN, "edges"), ()),
     "contingency": (("columns",), ()),
     "survival": ((*_COLUMN, "event", "edges"), ()),
-    "rate": ((*_COLUMN, "standard"), ("event", "edges", "persons")),
+    "rate": ((*_COLUMN, "standard"), ("event", "edges", "persons", "denominator")),
     "correlation": (("columns",), ()),
     "ols": ((*_COLUMN, "columns"), _BOUNDS),
 }
 """What each statistic needs, and what it may be given besides."""
-_ALL_ARGUMENTS: Final = ("column", "low", "high", "columns", "event", "edges", "probs", "standard", "persons")
+_ALL_ARGUMENTS: Final = (
+    "column",
+    "low",
+    "high",
+    "columns",
+    "event",
+    "edges",
+    "probs",
+    "standard",
+    "persons",
+    "denominator",
+)
 
 
 def _check_arguments(ask: Ask) -> None:
@@ -340,51 +350,17 @@ def _truth(name: str, scope: Scope) -> Truth:
 def _rate(ask: Ask, scope: Scope) -> Fitted:
     """Count events by age band, and where no public number of persons is given, the rows without the event as well."""
     age = _number(_column(ask), scope)
-    starts, weights = _bands(ask)
-    if ask.event is None and not ask.persons:
-        raise BadQuestion(
-            "rate_denominator",
-            "A rate needs a denominator.",
-            'Give "persons" of each age band from a public table, or an "event" among the rows.',
-        )
+    starts, shape = denominators.rate(ask, scope.table)
     band = place_among(age.expr, [start * 10**age.digits for start in starts])
     code: pl.Expr = pl.when(band > 0).then(band - 1)
     width = len(starts)
     if ask.event is not None:
         event = _truth(ask.event, scope).expr
-        code = pl.when(event).then(code) if ask.persons else 2 * code + event.cast(pl.UInt32)
-        width = width if ask.persons else 2 * width
-    name = f"rate:{ask.column}:{ask.event or ''}:{len(ask.persons)}:{','.join(map(str, starts))}"
-    shape = Rate(weights, ask.persons)
+        code = pl.when(event).then(code) if shape.persons else 2 * code + event.cast(pl.UInt32)
+        width = width if shape.persons else 2 * width
+    name = f"rate:{ask.column}:{ask.event or ''}:{len(shape.persons)}:{','.join(map(str, starts))}"
     vector = Vector("cells", name, width=width)
     return Fitted(Statistic(ask.name, "rate", (vector,), 0, shape), {name: code.cast(pl.UInt32)})
-
-
-def _bands(ask: Ask) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    standard = standards.STANDARDS.get(ask.standard or "")
-    if standard is None:
-        raise BadQuestion(
-            "standard_unknown",
-            "The standard population asked for is not known.",
-            f"Known: {', '.join(standards.STANDARDS)}.",
-            known=", ".join(standards.STANDARDS),
-        )
-    edges = tuple(int(edge) for edge in ask.edges if edge.isdecimal()) if ask.edges else standard.starts
-    fits = len(edges) == len(ask.edges or edges) and all(low < high for low, high in pairwise(edges))
-    if not fits or any(edge not in standard.starts for edge in edges):
-        raise BadQuestion(
-            "standard_bands",
-            "The age bands are not made of those of the standard population.",
-            f"Edges among: {', '.join(map(str, standard.starts))}.",
-        )
-    if ask.persons and len(ask.persons) != len(edges):
-        raise BadQuestion(
-            "standard_bands",
-            f"There are {len(edges)} age bands, and another number of persons.",
-            "Give one number of persons for each band.",
-        )
-    persons = standards.bands(standard, edges)
-    return edges, tuple(each / sum(persons) for each in persons)
 
 
 # --- products of columns: correlation and regression --------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """The exact integer vectors that statistics are computed from: what one row adds to them, and how much at most."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 GRID: Final = 2**12
@@ -68,10 +68,20 @@ class Survival:
 
 @dataclass(frozen=True)
 class Rate:
-    """Weight of each age band (they add up to 1), and the public number of persons in it where the asker gives them."""
+    """Weight of each age band (they add up to 1), and the public number of persons in it where there is one.
+
+    Of a denominator that is told by the values of a category, `persons_of` holds the numbers of each group, and
+    `persons` those of the group with the most noise.
+    """
 
     weights: tuple[float, ...]
     persons: tuple[int, ...] = ()
+    split: str = ""
+    persons_of: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def of(self, value: str) -> "Rate":
+        """Give the rate of one group."""
+        return replace(self, persons=dict(self.persons_of)[value])
 
 
 @dataclass(frozen=True)

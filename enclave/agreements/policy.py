@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from anonymisation.bounds import Column, Table, scaled
+from anonymisation.bounds import Denominator as DeclaredPersons
 from anonymisation.bounds import Kind as ResearchKind
 from enclave.agreements.yaml_text import Marked, Path, read_marked
 from enclave.errors import BadInput
@@ -62,6 +63,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w .'-]{0,63}$")]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Rho = Annotated[int, Field(ge=1, le=LARGEST_RHO)]
 Count = Annotated[int, Field(ge=1, le=10_000)]
+Persons = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class _Declared(BaseModel):
@@ -158,6 +160,29 @@ class Disclosure(_Declared):
     threshold: Annotated[int, Field(ge=SMALLEST_THRESHOLD, le=1000)] = SMALLEST_THRESHOLD
 
 
+class Denominator(_Declared):
+    """Public numbers of persons by age band, for rates: from a published table, whose source is told with them.
+
+    `persons` holds a list for each value of `column`, a category; or one under `all` where there is no column.
+    """
+
+    name: Slug
+    source: Annotated[str, StringConstraints(min_length=10, max_length=400)]
+    starts: Annotated[tuple[Annotated[int, Field(ge=0, le=120)], ...], Field(min_length=1, max_length=120)]
+    column: Name | None = None
+    persons: Annotated[dict[Code, tuple[Persons, ...]], Field(min_length=1, max_length=1_000)]
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if list(self.starts) != sorted(set(self.starts)):
+            raise ValueError("starts increase")
+        if any(len(each) != len(self.starts) for each in self.persons.values()):
+            raise ValueError("each list of persons has one number for each of starts")
+        if self.column is None and set(self.persons) != {"all"}:
+            raise ValueError("persons are one list under `all`, or by the values of a column")
+        return self
+
+
 class DatasetPolicy(_Declared):
     """Everything the house knows of a dataset before it sees it; versioned, and its hash is in the manifest."""
 
@@ -168,6 +193,7 @@ class DatasetPolicy(_Declared):
     columns: Annotated[tuple[PolicyColumn, ...], Field(min_length=1, max_length=MOST_COLUMNS)]
     privacy: Privacy
     disclosure: Disclosure = Disclosure()
+    denominators: Annotated[tuple[Denominator, ...], Field(max_length=20)] = ()
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -230,6 +256,10 @@ def to_table(policy: DatasetPolicy) -> Table:
         groups=policy.privacy.groups,
         rows_per_group=policy.privacy.rows_per_group,
         linkable=policy.privacy.linkable,
+        denominators=tuple(
+            DeclaredPersons(one.name, one.source, one.starts, one.column, tuple(one.persons.items()))
+            for one in policy.denominators
+        ),
     )
 
 
@@ -319,8 +349,24 @@ def _policy_problems(policy: DatasetPolicy) -> Iterator[tuple[Path, str]]:
         source = policy.column(column.transform.of) if column.transform else None
         if column.transform and (source is None or source.kind != "date"):
             yield ("columns", index, "transform"), f"{column.transform.of} is not a declared date column"
+    yield from _denominator_problems(policy)
     if not policy.on("research"):
         yield ("columns",), "no column lies on the research shelf: there would be nothing to ask"
+
+
+def _denominator_problems(policy: DatasetPolicy) -> Iterator[tuple[Path, str]]:
+    names = [one.name for one in policy.denominators]
+    for index, one in enumerate(policy.denominators):
+        if names.index(one.name) < index:
+            yield ("denominators", index), f"the denominator {one.name} is declared twice"
+        if one.column is None:
+            continue
+        column = policy.column(one.column)
+        if column is None or column.shelf != "research" or set(column.domain or ()) != set(one.persons):
+            yield (
+                ("denominators", index),
+                f"persons are told by the values of {one.column}: a category of the research shelf, and all its values",
+            )
 
 
 def _unit_problems(policy: DatasetPolicy) -> Iterator[tuple[Path, str]]:

@@ -97,5 +97,6 @@ def declared_json(table: Table) -> dict[str, Any]:
         "groups": table.groups,
         "rows_per_group": table.rows_per_group,
         "linkable": table.linkable,
+        "denominators": [{**vars(one), "persons": dict(one.persons)} for one in table.denominators],
         "columns": columns,
     }

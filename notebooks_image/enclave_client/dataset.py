@@ -63,6 +63,11 @@ class Dataset(Selection):
         return None if within is None else int(within)
 
     @property
+    def denominators(self) -> dict[str, str]:
+        """Public tables of persons that rates may be over, each with its source."""
+        return {one["name"]: str(one["source"]) for one in self._told.get("denominators", [])}
+
+    @property
     def linkable(self) -> bool:
         """Whether it may be asked together with another linkable dataset of its population."""
         return bool(self._told.get("linkable"))

@@ -128,12 +128,14 @@ def rate(
     age: Named,
     event: Named | None = None,
     *,
+    denominator: str | None = None,
     persons: Sequence[int] = (),
     edges: Iterable[int] = (),
     standard: str = EUROPEAN_STANDARD,
 ) -> Statistic:
-    """Give an age-standardised rate: events over `persons` of each age band (a public table), or over the rows themselves.
+    """Give an age-standardised rate: events over public numbers of persons, or over the rows themselves.
 
+    `denominator` names a table the steward declared (`ds.denominators`), else `persons` gives one number for each age band.
     `edges` are the youngest ages of the bands; the standard's own bands where they are left out.
     """
     more: dict[str, Any] = {
@@ -141,6 +143,7 @@ def rate(
         "event": None if event is None else column_name(event),
         "edges": _edges(edges),
         "persons": [int(each) for each in persons],
+        "denominator": denominator,
     }
     return _of("rate", age, **more)
 

@@ -112,6 +112,7 @@ def test_a_dataset_policy_has_the_fields_told() -> None:
         "columns": policy.PolicyColumn,
         "privacy": policy.Privacy,
         "disclosure": policy.Disclosure,
+        "denominators": policy.Denominator,
     }
     for name, model in parts.items():
         inner = re.search(rf"{name}: \[?\{{([^}}]*)\}}", told)

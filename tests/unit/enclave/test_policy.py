@@ -85,6 +85,11 @@ def test_what_a_steward_declares_as_fact_reaches_the_question_layer() -> None:
         "cost": False,
     }
     assert policy.never_empty == ("born", "dept")
+    persons = "{'01': [1, 2], '02': [3, 4], 2A: [5, 6]}"
+    more = f"denominators:\n  - {{name: x, source: a published table, starts: [0, 65], column: dept, persons: {persons}}}\n"
+    (known,) = to_table(load_policy(SOUND + more)).denominators
+    assert (known.name, known.starts, known.column) == ("x", (0, 65), "dept")
+    assert dict(known.persons) == {"01": (1, 2), "02": (3, 4), "2A": (5, 6)}
     usual = to_table(load_policy(SOUND))
     assert (usual.rows_per_group, usual.linkable) == (None, False)
 
@@ -137,6 +142,14 @@ def test_a_dataset_without_a_person_column_protects_the_row() -> None:
         ("groups: 4", "groups: 4, rows_per_group: 9", 12, "at most rows"),
         ("unit: {column: nir, id_type: nir}", "unit: {id_type: row} #", 12, "rows and groups are 1"),
         ("kind: text, shelf: text", "kind: text, shelf: text, never_null: true", 11, "on the research shelf"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: a published table, starts: [0, 5], persons: {all: [1]}", 15, "one number for each"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: a published table, starts: [5, 0], persons: {all: [1, 2]}", 15, "starts increase"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: a published table, starts: [0], persons: {M: [1]}", 15, "under `all`"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: a published table, starts: [0], persons: {all: [0]}", 15, "persons"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: short, starts: [0], persons: {all: [1]}", 15, "source"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: a published table, starts: [0], column: dept, persons: {'01': [1]}", 15, "all its values"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: a published table, starts: [0], column: who, persons: {'01': [1]}", 15, "a category of the research shelf"),
+        ("threshold: 11", "threshold: 11}\ndenominators:\n  - {name: x, source: a published table, starts: [0], persons: {all: [1]}}\n  - {name: x, source: a published table, starts: [0], persons: {all: [1]}", 16, "declared twice"),
         ("person: 10", "person: 25", 12, "a person's cap"),
         ("person: 10", "person: 0", 12, "person"),
         ("threshold: 11", "threshold: 5", 13, "threshold"),

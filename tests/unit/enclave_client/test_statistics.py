@@ -19,6 +19,7 @@ ASKED = {
     "table": lambda _: e.crosstab("sex", "cim10"),
     "survival": lambda _: e.kaplan_meier("length_of_stay", "left", [7, 14, 30, 60]),
     "rate": lambda _: e.rate("age", "left", edges=[0, 20, 65]),
+    "denominator": lambda _: e.rate("age", denominator="france-2018", edges=[0, 20, 65]),
     "persons": lambda _: e.standardised_rate("age", persons=[100, 200, 300], edges=[0, 20, 65]),
     "correlation": lambda _: e.corr("age", "length_of_stay"),
     "ols": lambda ds: e.ols("length_of_stay", ds.age, "left"),

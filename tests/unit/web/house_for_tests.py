@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from anonymisation import adviser, mock, rehearsal
-from anonymisation.bounds import Column, Table
+from anonymisation.bounds import Column, Denominator, Table
 from anonymisation.profile import Bin, Profile, Quantile
 from anonymisation.question import parse
 from enclave.accounts.words import UNSEEN, Seen
@@ -280,7 +280,12 @@ class HouseForTests:
             Column(one["name"], one["kind"], one["domain"], one["low"], one["high"], one["digits"])
             for one in COLUMNS
         )
-        return Table(dataset, 1, "normandie", "patient", "nir", columns, 20, 5)
+        public = Denominator(
+            "france-2018", "a published table", (0, 20, 65), None, (("all", (900, 2_500, 800)),)
+        )
+        return Table(
+            dataset, 1, "normandie", "patient", "nir", columns, 20, 5, linkable=True, denominators=(public,)
+        )
 
     def profile(self, person: Person, project: str, dataset: str, rho_micro: int | None) -> Json:
         bins = (Bin(1, 1, 300, clear=True), Bin(2, 2, 120, clear=True), Bin(3, 3, 40, clear=True))
