@@ -33,6 +33,8 @@ EventType = Literal[
     "data.query",
     "data.denied",
     "data.shred",
+    "data.objection",
+    "data.compact",
     "dp.caps",
     "dp.refusal",
     "key.create",

@@ -40,6 +40,7 @@ ACTIONS: Final = {
     "data.query": "E",
     "data.catalogue": "R",
     "data.shred": "D",
+    "data.objection": "C",
     "key.create": "C",
     "release.create": "C",
     "release.view": "R",

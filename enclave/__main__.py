@@ -10,6 +10,7 @@ import typer
 from enclave.commands import (
     house_commands,
     key_commands,
+    objection_commands,
     people_commands,
     profile_commands,
     question_commands,
@@ -44,8 +45,11 @@ for name in ("person", "partner", "project", "agreement"):
 app.add_typer(budget, name="budget")
 dataset.command("profile")(profile_commands.profile)
 dataset.command("shred")(key_commands.shred)
+dataset.command("compact")(objection_commands.compact)
+dataset.command("quarantine")(objection_commands.quarantine)
 app.add_typer(dataset, name="dataset")
 app.add_typer(key_commands.key, name="key")
+app.add_typer(objection_commands.objection, name="objection")
 app.add_typer(release, name="release")
 app.add_typer(audit, name="audit")
 

@@ -66,6 +66,12 @@ def application(desk: Desk, guard: LedgerGuard) -> Starlette:
         )
         return JSONResponse({})
 
+    async def objections(request: Request) -> JSONResponse:
+        told = await request.json()
+        actor = Actor(**told.pop("actor"))
+        await run_in_threadpool(lambda: desk.objections.record(**told, actor=actor))
+        return JSONResponse({})
+
     async def forget(request: Request) -> JSONResponse:
         desk.warm.purge(str((await request.json())["dataset"]))
         return JSONResponse({})
@@ -82,6 +88,7 @@ def application(desk: Desk, guard: LedgerGuard) -> Starlette:
         Route("/v1/left", answering(desk.left), methods=["POST"]),
         Route("/v1/population", population, methods=["POST"]),
         Route("/v1/forget", forget, methods=["POST"]),
+        Route("/v1/objections", objections, methods=["POST"]),
         Route("/v1/populations/{population}", told_population),
         Route("/v1/caps", caps, methods=["POST"]),
         *_book_routes(desk, guard),

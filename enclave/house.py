@@ -12,19 +12,20 @@ from sqlalchemy.exc import DatabaseError
 # Imported for their tables: a house opened without one of them would lack it.
 from enclave.accounts import store as _accounts
 from enclave.agreements import key_backups as _key_backups
+from enclave.agreements import objections as _objections
 from enclave.agreements import store as _agreements
 from enclave.errors import Damaged, Refused
 from enclave.house_table import HOUSE, HouseTable
 from enclave.release import store as _release
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_TIMEOUT_MS = 5_000
 MODE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 __all__ = ["SCHEMA_VERSION", "open_house"]
 
-_TABLES = (_accounts, _agreements, _key_backups, _release)
+_TABLES = (_accounts, _agreements, _key_backups, _objections, _release)
 
 
 def open_house(path: Path) -> Engine:

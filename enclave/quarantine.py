@@ -1,17 +1,24 @@
-"""Where rows that could not be kept go: sealed, with their line and reason, beside no version until theirs is there."""
+"""Where rows that could not be kept go: sealed, with their line and reason, beside no version until theirs is there.
+
+How many there are for each reason lies beside them in clear: a reason names a rule and a column, never a value.
+"""
 
 import os
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import orjson
 import polars as pl
 
+from enclave.partner_file import REASON
 from vault.keys import KeyService
 from vault.pieces import SealedPieces
 from vault.receipt import Receipt
 
 PARTIAL: Final = ".partial"
+REASONS: Final = ".reasons"
 
 
 class Quarantine:
@@ -24,6 +31,7 @@ class Quarantine:
         self._context = f"dataset:{dataset}|{version}"
         self._keys, self._receipt = keys, receipt
         self._pieces: SealedPieces | None = None
+        self._reasons: Counter[str] = Counter()
 
     def put(self, aside: pl.DataFrame) -> None:
         """Seal some rows, one JSON line each."""
@@ -32,16 +40,18 @@ class Quarantine:
         if self._pieces is None:
             self._pieces = self._begin()
         self._pieces.append(aside.write_ndjson().encode())
+        self._reasons.update(dict(aside.group_by(REASON).len().iter_rows()))
 
     def keep(self) -> None:
         """Make what was put durable under its name."""
         if self._pieces is not None:
             self._pieces.close()
+            _write(self._file.with_suffix(REASONS), orjson.dumps(self._reasons, option=orjson.OPT_SORT_KEYS))
             self._pieces.path.rename(self._file)
 
     def clear(self) -> None:
         """Remove what was put aside for this version: by a crash before, or because nothing is brought in."""
-        for path in (self._file, self._partial, self._key_file):
+        for path in (self._file, self._partial, self._key_file, self._file.with_suffix(REASONS)):
             with suppress(FileNotFoundError):
                 path.unlink()
 
@@ -52,8 +62,21 @@ class Quarantine:
     def _begin(self) -> SealedPieces:
         data_key, wrapped = self._keys.new_data_key("quarantine", self._context, self._receipt)
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with os.fdopen(os.open(self._key_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(wrapped.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        _write(self._key_file, wrapped.encode())
         return SealedPieces(self._partial, data_key, self._name)
+
+
+def put_aside_counts(folder: Path, dataset: str, version: int) -> dict[str, int]:
+    """Give how many rows of a version were put aside for each reason; nothing where none was, or it was shredded."""
+    try:
+        counts: dict[str, int] = orjson.loads((folder / f"{dataset}-v{version}{REASONS}").read_bytes())
+    except FileNotFoundError:
+        return {}
+    return counts
+
+
+def _write(path: Path, content: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -11,13 +11,17 @@ from sqlalchemy import Engine
 from anonymisation.ledger import Ledger
 from enclave.accounts.store import AccountStore
 from enclave.agreements.key_backups import KeyBackups
+from enclave.agreements.objections import ObjectionBook
 from enclave.agreements.store import AgreementStore
 from enclave.errors import ComponentDown, Refused
 from enclave.house import open_house
 from enclave.journeys.caps import NewCap
+from enclave.journeys.compaction import CompactTools
 from enclave.journeys.intake import IntakeTools
 from enclave.journeys.keys import KeyTools
 from enclave.journeys.ledger_guard import LedgerGuard
+from enclave.journeys.objection import FOLDER as OBJECTIONS
+from enclave.journeys.objection import ObjectionTools
 from enclave.journeys.question import Desk
 from enclave.journeys.running import Running
 from enclave.journeys.slots import Slots
@@ -29,9 +33,11 @@ from enclave.release.folder import ReleaseFolder
 from enclave.release.store import ReleaseStore
 from enclave.sessions import Sessions
 from enclave.settings import Settings
+from enclave.shelf_rewriter import rewrite_apart
 from vault.envelope import seal, unseal
 from vault.keyring import create_keyring, open_keyring
 from vault.keys import KeyService, Rights
+from vault.sealed_list import SealedLists
 from vault.warm import WarmColumns
 
 if TYPE_CHECKING:
@@ -113,6 +119,7 @@ def prepare_state(settings: Settings) -> None:
         "trail",
         "shelves",
         "quarantine",
+        OBJECTIONS,
         "inbox",
         "workspaces",
         "releases",
@@ -179,6 +186,23 @@ class EngineCaps:
         self._engine.call("POST", "/v1/caps", {**vars(cap), "actor": actor})
 
 
+class EngineEar:
+    """The engine as it hears of an objection: it alone learns who."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._engine = LocalService("engine", settings.socket("engine"), ENGINE_SECONDS)
+
+    def __call__(self, population: str, id_type: str, identifier: str, visitor: Visitor) -> None:
+        """Have the person put on the list; raises `ComponentDown` when the engine does not answer."""
+        body = {
+            "population": population,
+            "id_type": id_type,
+            "identifier": identifier,
+            "actor": vars(visitor.acting_as(Role.DPO)),
+        }
+        self._engine.call("POST", "/v1/objections", body)
+
+
 class EngineMemory:
     """What the engine keeps in memory of a dataset."""
 
@@ -213,11 +237,35 @@ def key_tools(settings: Settings, stores: Stores) -> KeyTools:
     return KeyTools(
         root=settings.state / "shelves",
         quarantine=settings.state / "quarantine",
+        objections=SealedLists(settings.state / OBJECTIONS),
         agreements=stores.agreements,
         backups=KeyBackups(stores.engine),
         recorder=recorder(settings, "command-line"),
         keys=open_keys(settings, Rights.OPERATOR),
         forget=EngineMemory(settings).forget,
+    )
+
+
+def objection_tools(settings: Settings, stores: Stores) -> ObjectionTools:
+    """Give the data protection officer what objections are recorded with; no key."""
+    return ObjectionTools(
+        agreements=stores.agreements,
+        book=ObjectionBook(stores.engine),
+        backups=KeyBackups(stores.engine),
+        recorder=recorder(settings, "command-line"),
+        tell_engine=EngineEar(settings),
+    )
+
+
+def compact_tools(settings: Settings, stores: Stores) -> CompactTools:
+    """Give the operator what a dataset is compacted with; closes what a crash of a compaction left open."""
+    trail = recorder(settings, "compaction")
+    trail.close_interrupted()
+    return CompactTools(
+        care=key_tools(settings, stores),
+        book=ObjectionBook(stores.engine),
+        recorder=trail,
+        rewrite=rewrite_apart,
     )
 
 

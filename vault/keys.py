@@ -8,13 +8,13 @@ from typing import Final, Protocol
 from vault.errors import VaultRefused, VaultUsage
 from vault.receipt import Receipt
 
-PURPOSES: Final = ("research", "identity", "text", "answers", "quarantine")
+PURPOSES: Final = ("research", "identity", "text", "answers", "quarantine", "objections")
 MAC_NAMES: Final = ("unit", "order", "pseudonym", "release")
 SIGN_NAMES: Final = ("manifest", "package")
 CONTEXT: Final = re.compile(r"[a-z]+:[a-z0-9-]{1,64}(\|[a-z0-9.-]{1,64}){0,4}")
 
-WRAP_ACTS: Final = frozenset({"key.create", "data.import", "data.query"})
-UNWRAP_ACTS: Final = frozenset({"key.unwrap", "data.query"})
+WRAP_ACTS: Final = frozenset({"key.create", "data.import", "data.query", "data.objection", "data.compact"})
+UNWRAP_ACTS: Final = frozenset({"key.unwrap", "data.query", "data.objection", "data.compact"})
 ROTATE_ACTS: Final = frozenset({"key.rotate"})
 SHRED_ACTS: Final = frozenset({"data.shred"})
 
@@ -35,6 +35,8 @@ class Rights(Enum):
 
     The operator signs manifests because a rotation writes a manifest anew; whoever reads one compares its
     hash with the trail, so his signature alone makes no version current.
+    A compaction rewrites each shelf in a process of its own, which opens that shelf and no other: none of them ever
+    holds identities and care together.
     """
 
     INTAKE = Grant(
@@ -43,13 +45,16 @@ class Rights(Enum):
         sign=frozenset({"manifest"}),
     )
     ENGINE = Grant(
-        wrap=frozenset({"answers"}),
-        unwrap=frozenset({"research", "text", "answers"}),
+        wrap=frozenset({"answers", "objections"}),
+        unwrap=frozenset({"research", "text", "answers", "objections"}),
         mac=frozenset({"unit", "order", "pseudonym"}),
     )
     REIDENT = Grant(unwrap=frozenset({"identity"}))
     PUBLISHER = Grant(mac=frozenset({"release"}), sign=frozenset({"package"}))
     OPERATOR = Grant(sign=frozenset({"manifest"}), operate=True)
+    COMPACT_IDENTITY = Grant(wrap=frozenset({"identity"}), unwrap=frozenset({"identity", "objections"}))
+    COMPACT_RESEARCH = Grant(wrap=frozenset({"research"}), unwrap=frozenset({"research", "objections"}))
+    COMPACT_TEXT = Grant(wrap=frozenset({"text"}), unwrap=frozenset({"text", "objections"}))
 
 
 class KeyService(Protocol):

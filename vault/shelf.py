@@ -26,7 +26,7 @@ from vault.receipt import Receipt, check_receipt
 from vault.warm import Read, Source, WarmColumns
 
 READ_THREADS: Final = 2
-READ_ACTS: Final = frozenset({"data.query", "key.unwrap"})
+READ_ACTS: Final = frozenset({"data.query", "key.unwrap", "data.compact"})
 
 
 def open_shelf(

@@ -9,8 +9,16 @@ from vault.receipt import Receipt, check_receipt
 from vault.sealed_file import sync_folder
 
 
-def shred_version(root: Path, dataset: str, version: int, keys: KeyService, receipt: Receipt) -> None:
-    """Shred every key of a version (its shelves, rows put aside, answers kept), then remove its files.
+def shred_version(
+    root: Path,
+    dataset: str,
+    version: int,
+    keys: KeyService,
+    receipt: Receipt,
+    *,
+    keep_answers: bool = False,
+) -> None:
+    """Shred every key of a version (its shelves, rows put aside, and answers unless kept), then remove its files.
 
     Needs no manifest, so a damaged version can be shredded too; a second time changes nothing.
     """
@@ -18,7 +26,8 @@ def shred_version(root: Path, dataset: str, version: int, keys: KeyService, rece
     for shelf in SHELVES:
         keys.shred(shelf, shelf_context(dataset, version, shelf), receipt)
     keys.shred("quarantine", quarantine_context(dataset, version), receipt)
-    keys.shred("answers", answers_context(dataset, version), receipt)
+    if not keep_answers:
+        keys.shred("answers", answers_context(dataset, version), receipt)
     folder = version_folder(root, dataset, version)
     if folder.exists():
         shutil.rmtree(folder)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
+from enclave.agreements.objections import CompactionLine, how_many
 from enclave.agreements.tables import (
     AgreementLine,
     DatasetLine,
@@ -75,7 +76,7 @@ class AgreementStore:
     def _datasets(self, *where: Any) -> tuple[Dataset, ...]:
         with reading(self._engine) as session:
             return tuple(
-                _dataset(line, _current_version(session, line.id))
+                _dataset(line, _current_version(session, line.id), how_many(session, line.population))
                 for line in newest(session, DatasetLine, DatasetLine.id, where=where)
             )
 
@@ -137,15 +138,7 @@ class AgreementStore:
         self.dataset(dataset)
         require(receipt, "data.import", f"dataset:{dataset}")
         with writing(self._engine) as session:
-            last = max((one.version for one in _versions(session, dataset)), default=0)
-            if version != last + 1:
-                raise Refused(
-                    "version_not_next",
-                    f"The dataset {dataset} is at version {last}; version {version} does not follow it.",
-                    "Bring the file in again.",
-                    dataset=dataset,
-                    version=version,
-                )
+            _follows(_versions(session, dataset), dataset, version)
             _add(
                 session,
                 DatasetVersionLine,
@@ -155,6 +148,33 @@ class AgreementStore:
                 manifest_sha256=manifest_sha256,
                 policy_sha256=policy_sha256,
                 policy_yaml=policy_yaml,
+            )
+
+    def publish_compacted(
+        self, one: DatasetVersion, version: int, manifest_sha256: str, covered: int, receipt: Receipt
+    ) -> None:
+        """Make a version current that is `one` without those whose objections were recorded until number `covered`."""
+        require(receipt, "data.compact", f"dataset:{one.dataset}")
+        with writing(self._engine) as session:
+            _follows(_versions(session, one.dataset), one.dataset, version)
+            _add(
+                session,
+                DatasetVersionLine,
+                receipt,
+                dataset=one.dataset,
+                version=version,
+                manifest_sha256=manifest_sha256,
+                policy_sha256=one.policy_sha256,
+                policy_yaml=one.policy_yaml,
+            )
+            _add(
+                session,
+                CompactionLine,
+                receipt,
+                dataset=one.dataset,
+                version=version,
+                from_version=one.version,
+                covered=covered,
             )
 
     def renew_manifest(self, dataset: str, version: int, manifest_sha256: str, receipt: Receipt) -> None:
@@ -311,6 +331,18 @@ def _one(kind: str, wanted: str, among: Sequence[Named]) -> Named:
     raise NotFound(f"no_such_{kind}", f"There is no {kind} named {wanted}.", "Check its id.", id=wanted)
 
 
+def _follows(versions: Sequence[DatasetVersion], dataset: str, version: int) -> None:
+    last = max((one.version for one in versions), default=0)
+    if version != last + 1:
+        raise Refused(
+            "version_not_next",
+            f"The dataset {dataset} is at version {last}; version {version} does not follow it.",
+            "Bring the file in again.",
+            dataset=dataset,
+            version=version,
+        )
+
+
 def _one_version(versions: Sequence[DatasetVersion], dataset: str, version: int) -> DatasetVersion:
     for one in versions:
         if one.version == version and not one.shredded:
@@ -367,7 +399,7 @@ def _current_version(session: Session, dataset: str) -> DatasetVersion | None:
     return None if last is None or last.shredded else last
 
 
-def _dataset(line: DatasetLine, current: DatasetVersion | None) -> Dataset:
+def _dataset(line: DatasetLine, current: DatasetVersion | None, objections: int) -> Dataset:
     declared = Dataset(
         id=line.id,
         partner=line.partner,
@@ -376,6 +408,7 @@ def _dataset(line: DatasetLine, current: DatasetVersion | None) -> Dataset:
         title_en=line.title_en,
         questions_only=line.questions_only,
         confirmed_policy_sha256=line.confirmed_policy_sha256,
+        objections=objections,
     )
     if current is None:
         return declared

@@ -41,7 +41,8 @@ class Dataset:
     """Data of a partner about a population; `version` is the current one, None before the first intake.
 
     `confirmed_policy_sha256` is the policy a steward confirmed for the next intake, `policy_sha256` the one under which
-    the current version came in.
+    the current version came in. `objections` is how many were recorded about its population: of a question's filter the
+    engine holds no fewer.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Dataset:
     manifest_sha256: str | None = None
     policy_sha256: str | None = None
     policy_yaml: str | None = None
+    objections: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,17 @@ from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import DatasetVersion
 from enclave.errors import NotFound
 from enclave.people import Role
+from enclave.quarantine import REASONS
 from enclave.recording import Actor, EventObject, Recorder, Visitor, recorded
 from vault.keys import KeyService
 from vault.manifest import quarantine_context, read_manifest, rewrap_manifest
 from vault.receipt import Receipt
+from vault.sealed_list import SealedLists
 from vault.shredding import shred_version
 
 KEEPS_KEYS: Final = frozenset({Role.OPERATOR})
 # Answers lie in the ledger, whose lines never change: their key is destroyed with the version, not rotated.
-ROTATED: Final = ("research", "identity", "text", "quarantine")
+ROTATED: Final = ("research", "identity", "text", "quarantine", "objections")
 PENDING, COMPLETE = "pending", "complete"
 BACKUPS_IN_AN_EVENT: Final = 50  # an event holds 64 objects; the number of all is in its counts
 
@@ -32,6 +34,7 @@ class KeyTools:
 
     root: Path  # folder of the shelves
     quarantine: Path
+    objections: SealedLists
     agreements: AgreementStore
     backups: KeyBackups
     recorder: Recorder
@@ -66,6 +69,8 @@ def rotate(tools: KeyTools, visitor: Visitor, *, retire: bool = False) -> tuple[
         for purpose in ROTATED:
             tools.keys.rotate(purpose, act.receipt)
     done = tuple(_rewrap(tools, actor, one) for one in _with_keys(tools))
+    for population in tools.objections.names():
+        _rewrap_objections(tools, actor, population)
     if retire:
         with recorded(tools.recorder, "key.rotate", actor=actor, objects=purposes, reason="retire") as act:
             for purpose in ROTATED:
@@ -74,13 +79,18 @@ def rotate(tools: KeyTools, visitor: Visitor, *, retire: bool = False) -> tuple[
 
 
 def shred(
-    tools: KeyTools, visitor: Visitor, dataset: str, version: int | None = None
+    tools: KeyTools,
+    visitor: Visitor,
+    dataset: str,
+    version: int | None = None,
+    *,
+    keep_answers: bool = False,
 ) -> tuple[Attestation, ...]:
     """Destroy the keys of a version, or of every version; from the first line on no new question is let in.
 
     What was destroyed before is destroyed again, which changes nothing: a crash in the middle is mended by asking
     again. Raises `ComponentDown` when the engine does not answer: the keys are gone then, what it keeps in memory may
-    not be, so it is asked again. Raises `NotFound` for a dataset or version there is none of.
+    not be, so it is asked again. `keep_answers` spares the answers paid for, which are about nobody. Raises `NotFound` for a dataset or version there is none of.
     """
     actor = operator(visitor)
     tools.agreements.dataset(dataset)
@@ -93,7 +103,7 @@ def shred(
             dataset=dataset,
             version=version or 0,
         )
-    return tuple(_shred_one(tools, actor, one) for one in chosen)
+    return tuple(_shred_one(tools, actor, one, keep_answers=keep_answers) for one in chosen)
 
 
 def attest(tools: KeyTools, visitor: Visitor, dataset: str) -> tuple[Attestation, ...]:
@@ -164,6 +174,12 @@ def _rewrap(tools: KeyTools, actor: Actor, one: DatasetVersion) -> tuple[str, in
     return one.dataset, one.version, renewed.sha256
 
 
+def _rewrap_objections(tools: KeyTools, actor: Actor, population: str) -> None:
+    about = [EventObject("population", population)]
+    with recorded(tools.recorder, "key.rotate", actor=actor, objects=about) as act:
+        tools.objections.rewrap(population, tools.keys, act.receipt)
+
+
 def _rewrap_quarantine(tools: KeyTools, one: DatasetVersion, receipt: Receipt) -> None:
     file = tools.quarantine / f"{one.dataset}-v{one.version}.key"
     if not file.exists():
@@ -179,7 +195,7 @@ def _rewrap_quarantine(tools: KeyTools, one: DatasetVersion, receipt: Receipt) -
     beside.rename(file)
 
 
-def _shred_one(tools: KeyTools, actor: Actor, one: DatasetVersion) -> Attestation:
+def _shred_one(tools: KeyTools, actor: Actor, one: DatasetVersion, *, keep_answers: bool) -> Attestation:
     about = [
         EventObject("dataset", one.dataset),
         EventObject("manifest", f"{one.dataset}.v{one.version}", one.manifest_sha256),
@@ -188,8 +204,10 @@ def _shred_one(tools: KeyTools, actor: Actor, one: DatasetVersion) -> Attestatio
     with recorded(tools.recorder, "data.shred", actor=actor, objects=about, counts=counts) as act:
         if not one.shredded:
             tools.agreements.mark_shredded(one.dataset, one.version, act.receipt)
-        shred_version(tools.root, one.dataset, one.version, tools.keys, act.receipt)
-        for suffix in (".sealed", ".key"):
+        shred_version(
+            tools.root, one.dataset, one.version, tools.keys, act.receipt, keep_answers=keep_answers
+        )
+        for suffix in (".sealed", ".key", REASONS):
             (tools.quarantine / f"{one.dataset}-v{one.version}{suffix}").unlink(missing_ok=True)
         tools.forget(one.dataset)
         index = tools.agreements.shredded_at(one.dataset)[one.version]

@@ -28,6 +28,7 @@ from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset
 from enclave.errors import BadInput, Damaged, NotFound
 from enclave.journeys.matter import Described, Matter, declared_json, features_of
+from enclave.journeys.objection import FOLDER, Objections, without
 from enclave.journeys.profile import HOUSE, Profiles
 from enclave.journeys.running import Run, Running, Watched
 from enclave.journeys.sealed_answers import answer_name, seal_answer, unseal_answer
@@ -35,6 +36,7 @@ from enclave.people import Role
 from enclave.recording import Actor, EventObject, Recorded, Recorder, Visitor, recorded
 from vault.keys import KeyService
 from vault.manifest import Manifest, read_manifest
+from vault.sealed_list import SealedLists
 from vault.shelf import Shelf, open_shelf
 from vault.warm import WarmColumns
 
@@ -72,6 +74,7 @@ class Order(BaseModel):
     policy_yaml: str
     project_cap: int
     person_cap: int
+    objections: int
     second: Second | None = None
     question: dict[str, Any] | None = None
     rho_micro: int | None = None
@@ -142,6 +145,7 @@ def describe(
         policy_yaml=about.policy_yaml,
         project_cap=caps.project,
         person_cap=caps.person,
+        objections=about.objections,
         question=dict(question) if question is not None else None,
     )
 
@@ -158,6 +162,11 @@ class Desk:
     # opendp's core is not made for several threads at once; the shelf is read outside this lock.
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
     running: Running = field(default_factory=Running)
+
+    @cached_property
+    def objections(self) -> Objections:
+        """Who of each population objected; the lists lie beside the shelves."""
+        return Objections(SealedLists(self.root.with_name(FOLDER)), self.keys, self.recorder)
 
     @cached_property
     def profiles(self) -> Profiles:
@@ -216,7 +225,7 @@ class Desk:
                 asked.rho_micro or profile.RHO_MICRO,
                 asked.actor,
                 allow,
-                lambda receipt: self._opened(manifest, receipt)[1],
+                lambda receipt: self._opened(asked, manifest, table, receipt)[1],
                 self._seed(table),
             )
         return {"profile": made.to_json()}
@@ -235,10 +244,13 @@ class Desk:
         advice = adviser.advise(table, found, asked.rho_micro or asked.project_cap // DEFAULT_QUESTIONS)
         return {"profile": found.to_json(), "advice": advice.to_json()}
 
-    def _opened(self, manifest: Manifest, receipt: Recorded) -> tuple[Shelf, list[pl.LazyFrame]]:
-        """Open the research shelf."""
+    def _opened(
+        self, asked: Order, manifest: Manifest, table: Table, receipt: Recorded
+    ) -> tuple[Shelf, list[pl.LazyFrame]]:
+        """Open the research shelf: every reader of it gets its rows here, without those of people who objected."""
+        denied = self.objections.units(table.population, table.unit, asked.objections, receipt)
         shelf = open_shelf(self.root, manifest, "research", self.keys, receipt, self.warm)
-        return shelf, shelf.parts()
+        return shelf, without(shelf.parts(), denied)
 
     def _dropped(self, asked: Order, table: Table, question: Question) -> dict[str, Any] | None:
         """Say which share of all rows the question's bound leaves out, where the dataset has a profile."""
@@ -308,7 +320,7 @@ class Desk:
         )
         reservation = self.ledger.reserve(charge, receipt)
         with run.held():  # from here on what happens, and how long it takes, depends on the data
-            found = self._computed(matter, receipt, run)
+            found = self._computed(asked, matter, receipt, run)
             answer = {
                 **found.to_json(),
                 "rho_micro": found.rho_micro,
@@ -319,18 +331,18 @@ class Desk:
             self.ledger.release(reservation.id, sealed, receipt)
         return answer
 
-    def _computed(self, matter: Matter, receipt: Recorded, run: Run) -> answering.Answer:
-        shelf, parts = self._opened(matter.manifest, receipt)
-        watched, others = Watched(parts, run), Watched(self._second_parts(matter, receipt), run)
+    def _computed(self, asked: Order, matter: Matter, receipt: Recorded, run: Run) -> answering.Answer:
+        shelf, parts = self._opened(asked, matter.manifest, matter.table, receipt)
+        watched, others = Watched(parts, run), Watched(self._second_parts(asked, matter, receipt), run)
         seed = self._seed(matter.table)
         with shelf.named_failures(), self._one_at_a_time:
             found = answering.compute(matter.question, matter.table, watched, seed, matter.other, others)
             run.go_on()
         return found
 
-    def _second_parts(self, matter: Matter, receipt: Recorded) -> list[pl.LazyFrame]:
-        """Open the second dataset, where there is one."""
-        return [] if matter.second is None else self._opened(matter.second[0], receipt)[1]
+    def _second_parts(self, asked: Order, matter: Matter, receipt: Recorded) -> list[pl.LazyFrame]:
+        """Open the second dataset: it is about the same units, so the same people's rows are left out."""
+        return [] if matter.second is None else self._opened(asked, *matter.second, receipt)[1]
 
     def _replayed(self, asked: Order, matter: Matter, kept: bytes) -> dict[str, Any]:
         told = self._told(asked, matter)

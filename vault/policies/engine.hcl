@@ -1,4 +1,4 @@
-# The engine opens research and text shelves and the answers it stored; never an identity shelf.
+# The engine opens research and text shelves, the answers it stored and the lists of who objected; never an identity shelf.
 
 path "transit/decrypt/research_*" {
   capabilities = ["update"]
@@ -9,6 +9,22 @@ path "transit/decrypt/text_*" {
 }
 
 path "transit/decrypt/answers_*" {
+  capabilities = ["update"]
+}
+
+path "transit/decrypt/objections_*" {
+  capabilities = ["update"]
+}
+
+path "transit/keys/objections_*" {
+  capabilities = ["create", "update"]
+  allowed_parameters = {
+    "type"    = ["aes256-gcm96"]
+    "derived" = [true]
+  }
+}
+
+path "transit/datakey/plaintext/objections_*" {
   capabilities = ["update"]
 }
 

@@ -58,6 +58,16 @@ path "transit/keys/quarantine_*" {
   }
 }
 
+path "transit/keys/objections_*" {
+  capabilities = ["read", "update", "delete"]
+  allowed_parameters = {
+    "deletion_allowed"       = [true]
+    "min_decryption_version" = []
+    "min_encryption_version" = []
+    "min_available_version"  = []
+  }
+}
+
 path "transit/rewrap/research_*" {
   capabilities = ["update"]
 }
@@ -75,6 +85,10 @@ path "transit/rewrap/answers_*" {
 }
 
 path "transit/rewrap/quarantine_*" {
+  capabilities = ["update"]
+}
+
+path "transit/rewrap/objections_*" {
   capabilities = ["update"]
 }
 

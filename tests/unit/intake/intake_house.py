@@ -20,9 +20,10 @@ from enclave.people import Person, Role
 from enclave.recording import Visitor
 from tests.unit.journeys.recorder_for_tests import RecorderForTests
 from tests.unit.vault.helpers import PASSPHRASE, Receipt
-from vault.keyring import LocalKeyring, open_keyring
+from vault.keyring import LocalKeyring
 from vault.keys import Rights
 from vault.manifest import read_manifest
+from vault.sealed_file import SealedFile, open_sealed_file
 from vault.shelf import open_shelf
 
 POLICY = """\
@@ -133,7 +134,7 @@ class IntakeHouse:
         aside = [
             path.name
             for path in self.tools.quarantine.glob("*")
-            if path.stem.partition("-")[2] not in known or path.suffix not in {".sealed", ".key"}
+            if path.stem.partition("-")[2] not in known or path.suffix not in {".sealed", ".key", ".reasons"}
         ]
         return shelves + aside
 
@@ -141,10 +142,15 @@ class IntakeHouse:
         return verify(self.recorder.directory).integrity
 
 
-@cache
 def opened(keyring: Path, rights: Rights) -> LocalKeyring:
-    """Open a keyring once for each process's rights: its passphrase is made slow to try."""
-    return open_keyring(keyring, PASSPHRASE, rights)
+    """Open a keyring for a process's rights."""
+    return LocalKeyring(_unsealed(keyring), rights)
+
+
+@cache
+def _unsealed(keyring: Path) -> SealedFile:
+    """Open the file once: its passphrase is made slow to try."""
+    return open_sealed_file(keyring, PASSPHRASE)
 
 
 def intake_house(state: Path, keyring: Path, **settings: int) -> IntakeHouse:

@@ -106,6 +106,7 @@ class Engine:
             "policy_yaml": policy(dataset),
             "project_cap": caps.project,
             "person_cap": caps.person,
+            "objections": 0,
             "question": question,
         }
         return Order(**usual | changes)

@@ -25,6 +25,7 @@ from vault.keyring import LocalKeyring, create_keyring
 from vault.keys import Rights
 from vault.manifest import Manifest, quarantine_context, read_manifest
 from vault.sealed_file import open_sealed_file
+from vault.sealed_list import SealedLists
 from vault.shelf import open_shelf
 
 DATASET = "sejours"
@@ -119,6 +120,7 @@ def safe(tmp_path: Path, keyring_file: Path) -> Iterator[Safe]:
     made.tools = KeyTools(
         root=tmp_path / "shelves",
         quarantine=tmp_path / "quarantine",
+        objections=SealedLists(tmp_path / "objections"),
         agreements=agreements,
         backups=KeyBackups(engine),
         recorder=recorder,

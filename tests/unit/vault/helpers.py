@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from vault.keyring import LocalKeyring, open_keyring
+from vault.keyring import LocalKeyring
 from vault.keys import KeyService, Rights
 from vault.manifest import Manifest
 from vault.release_words import PackageRequest, Source, Vote
+from vault.sealed_file import open_sealed_file
 from vault.version import write_version
 
 PASSPHRASE = b"several words nobody guesses"
@@ -47,11 +48,14 @@ class Keyrings:
     reident: LocalKeyring
     publisher: LocalKeyring
     operator: LocalKeyring
+    compact_identity: LocalKeyring
+    compact_research: LocalKeyring
+    compact_text: LocalKeyring
 
 
 def open_all(path: Path) -> Keyrings:
-    opened = {rights.name.lower(): open_keyring(path, PASSPHRASE, rights) for rights in Rights}
-    return Keyrings(path, **opened)
+    file = open_sealed_file(path, PASSPHRASE)  # its passphrase is made slow to try: once for all of them
+    return Keyrings(path, **{rights.name.lower(): LocalKeyring(file, rights) for rights in Rights})
 
 
 def research_table(rows: int = 400, seed: int = 1) -> pa.Table:

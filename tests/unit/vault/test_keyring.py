@@ -70,11 +70,23 @@ def test_a_changed_wrapped_key_is_refused(shared: Keyrings, change, code: str) -
     assert caught.value.code == code
 
 
-WRAPS = {"intake": {"research", "identity", "text", "quarantine"}, "engine": {"answers"}}
-UNWRAPS = {"engine": {"research", "text", "answers"}, "reident": {"identity"}}
+WRAPS = {
+    "intake": {"research", "identity", "text", "quarantine"},
+    "engine": {"answers", "objections"},
+    "compact_identity": {"identity"},
+    "compact_research": {"research"},
+    "compact_text": {"text"},
+}
+UNWRAPS = {
+    "engine": {"research", "text", "answers", "objections"},
+    "reident": {"identity"},
+    "compact_identity": {"identity", "objections"},
+    "compact_research": {"research", "objections"},
+    "compact_text": {"text", "objections"},
+}
 MACS = {"intake": {"unit", "order"}, "engine": {"unit", "order", "pseudonym"}}
 SIGNS = {"intake": {"manifest"}, "publisher": {"package"}, "operator": {"manifest"}}
-PROCESSES = ("intake", "engine", "reident", "publisher", "operator")
+PROCESSES = [rights.name.lower() for rights in Rights]
 
 
 @pytest.mark.parametrize("process", PROCESSES)
@@ -94,7 +106,7 @@ def test_each_process_can_do_what_its_rights_name_and_nothing_else(shared: Keyri
 
 
 def _wrapped(keys: Keyrings, purpose: str) -> str:
-    maker = keys.engine if purpose == "answers" else keys.intake
+    maker = keys.engine if purpose in {"answers", "objections"} else keys.intake
     return maker.new_data_key(purpose, CONTEXT, receipt("data.query", "dataset:sejours"))[1]
 
 

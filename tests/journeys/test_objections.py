@@ -1,0 +1,96 @@
+"""A patient objects at the command line of a real house: refused at once, removed by a compaction, whatever it is killed in."""
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from audit.verify import verify
+from enclave.demo.cast import AUDITOR, DPO, HOSPITAL, OPERATOR, PROJECT, RESEARCHER, SEED, STEWARDS
+from enclave.demo.hospital_stays import hospital_stays
+from tests.living import PATIENTS, STAYS, Lived, living
+
+REFUSED, USAGE = 3, 2
+POPULATION = "hospital-patients"
+COUNT = {"v": 1, "dataset": HOSPITAL, "ask": [{"name": "n", "stat": "count"}]}
+
+
+def told(done: "subprocess.CompletedProcess[str]") -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def ask(lived: Lived, folder: Path, rho: int) -> Any:
+    file = folder / "question.json"
+    file.write_text(json.dumps({**COUNT, "rho_micro": rho}))
+    return told(lived.command("ask", "--project", PROJECT, "--file", str(file), "--json", person=RESEARCHER))
+
+
+def killed(lived: Lived, after: float, *arguments: str) -> None:
+    """Start a command as the operator and kill -9 it, not its children."""
+    with tempfile.NamedTemporaryFile("w") as secret:
+        secret.write(lived.passwords[OPERATOR])
+        secret.flush()
+        command = ["-m", "enclave", *arguments, "--as", OPERATOR, "--password-file", secret.name]
+        with subprocess.Popen(
+            [sys.executable, *command],
+            env=lived.house.environment(),
+            stdout=subprocess.DEVNULL,
+        ) as process:
+            time.sleep(after)
+            process.send_signal(signal.SIGKILL)
+
+
+def test_a_patient_who_objects_is_counted_no_more_and_is_gone_after_the_compaction(tmp_path: Path) -> None:
+    stays = hospital_stays(PATIENTS, STAYS, SEED)
+    person = str(stays["nir"][0])
+    secret = tmp_path / "nir.txt"
+    secret.write_text(person + "\n")
+    with living(tmp_path / "house") as lived:
+        state = lived.house.settings.state
+        before = ask(lived, tmp_path, 1_000)
+        record = ("objection", "record", "--population", POPULATION, "--file", str(secret), "--json")
+        assert lived.command(*record, person=STEWARDS[0]).returncode == REFUSED
+        receipt = told(lived.command(*record, "--kind", "erasure", person=DPO))
+        assert receipt["reached"] == [HOSPITAL]
+        assert ask(lived, tmp_path, 1_000)["rows"] == before["rows"]  # paid before: the same answer
+        assert not ask(lived, tmp_path, 1_001)["replayed"]
+        status = ("objection", "status", receipt["reference"], "--json")
+        assert told(lived.command(*status, person=DPO))["datasets"][0]["status"] == "waits"
+        budget = told(lived.command("budget", "--project", PROJECT, "--json", person=RESEARCHER))
+        compact = ("dataset", "compact", HOSPITAL, "--confirm", HOSPITAL, "--json")
+        assert lived.command("dataset", "compact", HOSPITAL, person=OPERATOR).returncode == USAGE
+        assert lived.command(*compact, person=DPO).returncode == REFUSED
+        for after in (1.5, 3.0):
+            killed(lived, after, *compact)
+            assert ask(lived, tmp_path, 1_000)["rows"]
+        told(lived.command(*compact, person=OPERATOR))
+        done = told(
+            lived.command("dataset", "compact", "--all", "--confirm", "all", "--json", person=OPERATOR)
+        )
+        assert [one["rewritten"] for one in done["compacted"]] == [False, False]
+        assert told(lived.command(*status, person=AUDITOR))["datasets"][0]["status"] == "removed"
+        assert [path.name for path in (state / "shelves" / HOSPITAL).iterdir()] == ["v2"]
+        manifest = json.loads((state / "shelves" / HOSPITAL / "v2" / "manifest.json").read_bytes())
+        left = stays.filter(pl.col("nir") != person).height
+        for shelf in ("identity", "research", "text"):
+            assert sum(one["rows"] for one in manifest["parts"] if one["shelf"] == shelf) == left
+        after_all = told(lived.command("budget", "--project", PROJECT, "--json", person=RESEARCHER))
+        assert after_all == budget
+        assert ask(lived, tmp_path, 1_002)["dataset_version"] == 2
+        told(lived.command("key", "rotate", "--retire", "--json", person=OPERATOR))
+        assert ask(lived, tmp_path, 1_003)["rows"]
+        assert told(lived.command("objection", "list", "--json", person=OPERATOR))["objections"]
+        aside = told(lived.command("dataset", "quarantine", HOSPITAL, "--json", person=STEWARDS[0]))
+        assert [one["rows"] for one in aside["versions"]] == [0, 0]
+        for path in state.rglob("*"):
+            if path.is_file() and "passphrase" not in path.name:
+                assert person.encode() not in path.read_bytes()
+    found = verify(tmp_path / "house" / "trail")
+    assert (found.integrity, found.completeness) == (True, True)

@@ -1,0 +1,98 @@
+"""Short lists that one process alone reads, such as who objected: each sealed as a whole, under a key of its own.
+
+A list is rewritten whole, under a fresh key, at every entry: a reader finds the list before or the list after, and a file
+that is missing is an empty list. How long a list must at least be is for the caller to know.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from vault.envelope import seal, unseal
+from vault.keys import KeyService
+from vault.receipt import Receipt
+from vault.sealed_file import sync_folder
+
+PURPOSE: Final = "objections"
+SUFFIX: Final = ".sealed"
+LOCK: Final = ".lock"
+
+Entry = Mapping[str, Any]
+
+
+class SealedLists:
+    """The lists of a folder, each named as the object it is about: a population's id."""
+
+    def __init__(self, folder: Path, kind: str = "population") -> None:
+        self._folder = folder
+        self._kind = kind
+
+    def names(self) -> tuple[str, ...]:
+        """Name the lists there are."""
+        return tuple(sorted(path.name.removesuffix(SUFFIX) for path in self._folder.glob(f"*{SUFFIX}")))
+
+    def read(self, name: str, keys: KeyService, receipt: Receipt) -> list[dict[str, Any]]:
+        """Give a list's entries, oldest first; the receipt names the object the list is about."""
+        wrapped, box = self._held(name)
+        if not box:
+            return []
+        context = self._context(name)
+        entries: list[dict[str, Any]] = orjson.loads(
+            unseal(keys.unwrap(PURPOSE, wrapped, context, receipt), context, box)
+        )
+        return entries
+
+    def append(self, name: str, entry: Entry, keys: KeyService, receipt: Receipt) -> int:
+        """Add an entry and give how many there are now; durable on return."""
+        with self._alone():
+            entries = [*self.read(name, keys, receipt), dict(entry)]
+            context = self._context(name)
+            key, wrapped = keys.new_data_key(PURPOSE, context, receipt)
+            self._write(name, wrapped, seal(key, context, orjson.dumps(entries)))
+        return len(entries)
+
+    def rewrap(self, name: str, keys: KeyService, receipt: Receipt) -> None:
+        """Wrap a list's key under the newest purpose key; its entries are not opened."""
+        with self._alone():
+            wrapped, box = self._held(name)
+            self._write(name, keys.rewrap(PURPOSE, wrapped, self._context(name), receipt), box)
+
+    def _context(self, name: str) -> str:
+        return f"{self._kind}:{name}"
+
+    def _held(self, name: str) -> tuple[str, bytes]:
+        try:
+            wrapped, _, box = self._path(name).read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return "", b""
+        return wrapped.decode(errors="replace"), box
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}{SUFFIX}"
+
+    def _write(self, name: str, wrapped: str, box: bytes) -> None:
+        beside = self._folder / f"{name}.new"
+        beside.unlink(missing_ok=True)
+        handle = os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "wb") as out:
+            out.write(wrapped.encode() + b"\n" + box)
+            out.flush()
+            os.fsync(out.fileno())
+        beside.rename(self._path(name))
+        sync_folder(self._folder)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one process change the lists at a time; the kernel drops the lock if it dies."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(self._folder / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
