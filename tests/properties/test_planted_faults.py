@@ -4,6 +4,7 @@ A hunter is a test that passes on the honest code (that is asserted first); a fa
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -28,6 +29,7 @@ from anonymisation.bounds import UNIT
 from anonymisation.errors import AnonymisationError
 from anonymisation.vectors import Vector
 from tests.properties.losses import TIGHT, audit
+from tests.properties.test_nothing_passes_but_noise import differs, handed_and_paid
 from tests.properties.worlds import JOINED_WORLDS, WORLDS, joined_moves_too_far, moves_too_far
 from tests.unit.anonymisation.question_tables import (
     LABS,
@@ -120,6 +122,13 @@ def bill(_: Patch) -> bool:
         if price.rho_micro < lost * 1e6 * (1 - 1e-9) or price.rho_micro > rho_micro:
             return True
     return False
+
+
+def passage(_: Patch) -> bool:
+    """Exchange the noise for numbers that know nothing of the data: then an answer knows nothing, and all was noised as paid."""
+    name = "everything by department"
+    handed, paid = handed_and_paid(name)
+    return handed != paid or differs(name)
 
 
 HOSTILE = {
@@ -348,6 +357,40 @@ def refuse_few(honest: Any) -> Any:
     return rows
 
 
+def narrower_on_the_way_out(honest: Any) -> Any:
+    return lambda fitted, shares, exact: honest(
+        fitted, {vector: replace(share, scale=share.scale / 2) for vector, share in shares.items()}, exact
+    )
+
+
+def one_vector_bare(kind: str) -> Callable[[Any], Any]:
+    """Leave the noise off the vectors of one kind."""
+
+    def made(honest: Any) -> Any:
+        def groups(fitted: Any, shares: Any, exact: Any) -> Any:
+            bare = [id(exact[vector]) for vector in shares if vector.kind == kind]
+            add = noise.add
+            with Patch.context() as patch:
+                patch.setattr(noise, "add", lambda e, s: e.copy() if id(e) in bare else add(e, s))
+                return honest(fitted, shares, exact)
+
+        return groups
+
+    return made
+
+
+def noised_twice(honest: Any) -> Any:
+    """Draw twice and give the middle of both: a price paid once."""
+
+    def groups(fitted: Any, shares: Any, exact: Any) -> Any:
+        add = noise.add
+        with Patch.context() as patch:
+            patch.setattr(noise, "add", lambda e, s: (add(e, s) + add(e, s)) // 2)
+            return honest(fitted, shares, exact)
+
+    return groups
+
+
 def told_groups_only(honest: Any) -> Any:
     return lambda fitted, shares, exact: tuple(
         group
@@ -535,6 +578,12 @@ FAULTS: dict[str, tuple[Callable[[Patch], bool], Fault]] = {
     "noisy values held above zero": (draws, drawn(lambda _exact, _scale, noisy: np.maximum(noisy, 0))),
     "noise in steps of ten": (draws, drawn(lambda exact, _, noisy: exact + (noisy - exact) // 10 * 10)),
     "noise added to doubles": (draws, drawn(as_doubles)),
+    # the way from the sums to the answer
+    "narrower noise than was paid for": (passage, replaced(answer, "_noisy_groups", narrower_on_the_way_out)),
+    "products told without noise": (passage, replaced(answer, "_noisy_groups", one_vector_bare("moments"))),
+    "cells told without noise": (passage, replaced(answer, "_noisy_groups", one_vector_bare("cells"))),
+    "units told without noise": (passage, replaced(answer, "_noisy_groups", one_vector_bare("units"))),
+    "the middle of two draws": (passage, replaced(answer, "_noisy_groups", noised_twice)),
     # the bill
     "last vector unpaid": (bill, replaced(answer, "_priced", last_vector_free)),
     "loss rounded down": (
