@@ -65,9 +65,21 @@ def to_frame(table: pa.Table, domains: Domains) -> pl.DataFrame:
     return pl.DataFrame([_series(name, table.column(name), domains) for name in table.column_names])
 
 
-def frame_schema(schema: pa.Schema, domains: Domains) -> pl.Schema:
-    """Give the polars schema of a shelf without reading a row."""
-    return to_frame(schema.empty_table(), domains).schema
+def enums(schema: pa.Schema, domains: Domains) -> dict[str, pl.Enum]:
+    """Give the columns of a shelf that come as one of a domain's words."""
+    return {
+        field.name: _domain(tuple(domains.get(field.name, ())))[1]
+        for field in schema
+        if pa.types.is_dictionary(field.type)
+    }
+
+
+def code_schema(schema: pa.Schema, domains: Domains) -> pl.Schema:
+    """Give the polars schema of a shelf, without reading a row, where such columns come as codes."""
+    codes = {name: _domain(tuple(domains.get(name, ())))[2] for name in enums(schema, domains)}
+    others = [field for field in schema if field.name not in codes]
+    kinds = to_frame(pa.schema(others).empty_table(), {}).schema
+    return pl.Schema({name: codes.get(name) or kinds[name] for name in schema.names})
 
 
 def _stored(name: str, column: pa.ChunkedArray, words: pa.Array | None) -> pa.ChunkedArray:
@@ -118,7 +130,7 @@ def _is_text(kind: pa.DataType) -> bool:
 def _series(name: str, column: pa.ChunkedArray, domains: Domains) -> pl.Series:
     if not pa.types.is_dictionary(column.type):
         return cast("pl.Series", pl.from_arrow(column, rechunk=False)).alias(name)
-    words, kind = _domain(tuple(domains.get(name, ())))
+    words, kind, _ = _domain(tuple(domains.get(name, ())))
     if any(chunk.null_count < len(chunk) and not chunk.dictionary.equals(words) for chunk in column.chunks):
         raise VaultDamaged(
             "shelf_domain_mismatch",
@@ -130,6 +142,7 @@ def _series(name: str, column: pa.ChunkedArray, domains: Domains) -> pl.Series:
 
 
 @lru_cache(maxsize=256)
-def _domain(domain: tuple[str, ...]) -> tuple[pa.Array, pl.Enum]:
-    """Make a domain's two forms once: a version has many parts, and each would make them anew."""
-    return pa.array(domain, pa.string()), pl.Enum(domain)
+def _domain(domain: tuple[str, ...]) -> tuple[pa.Array, pl.Enum, pl.DataType]:
+    """Make a domain's forms, and the type of its codes, once: a version has many parts, and each would anew."""
+    kind = pl.Enum(domain)
+    return pa.array(domain, pa.string()), kind, pl.Series([], dtype=kind).to_physical().dtype

@@ -17,7 +17,7 @@ import pyarrow as pa
 from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
-from vault.columns import Domains, frame_schema, to_frame
+from vault.columns import Domains, code_schema, enums, to_frame
 from vault.errors import VaultDamaged, VaultError, VaultUsage
 from vault.keys import KeyService
 from vault.manifest import Manifest, Part, shelf_context, stored_columns, version_folder
@@ -92,11 +92,6 @@ class Shelf:
     warm: _Warm | None = None
     _failures: list[VaultDamaged] = field(default_factory=list, repr=False)
 
-    @cached_property
-    def frame_schema(self) -> pl.Schema:
-        """The columns as polars gives them."""
-        return frame_schema(self.schema, self.domains)
-
     def scan(self) -> pl.LazyFrame:
         """Give all rows as one lazy frame; projections and filters are pushed down to the parts."""
         return self._lazy(self.files)
@@ -128,13 +123,31 @@ class Shelf:
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
             for read in self._frames(files, with_columns):
-                frame = read if left is None else read.head(left)
+                frame = (read if left is None else read.head(left)).with_columns(
+                    *self._as_codes(read.columns)
+                )
                 left = None if left is None else left - frame.height
                 yield frame if predicate is None else frame.filter(predicate)
                 if left == 0:
                     return
 
-        return register_io_source(source, schema=self.frame_schema)
+        # A source hands numbers over as they lie, but would build each Enum anew: it gives codes, cast behind it
+        return register_io_source(source, schema=self._code_schema).with_columns(*self._words)
+
+    @cached_property
+    def _enums(self) -> dict[str, pl.Enum]:
+        return enums(self.schema, self.domains)
+
+    @cached_property
+    def _words(self) -> list[pl.Expr]:
+        return [pl.col(name).cast(kind) for name, kind in self._enums.items()]
+
+    @cached_property
+    def _code_schema(self) -> pl.Schema:
+        return code_schema(self.schema, self.domains)
+
+    def _as_codes(self, names: Sequence[str]) -> list[pl.Expr]:
+        return [pl.col(name).to_physical() for name in names if name in self._enums]
 
     def _frames(
         self, files: tuple[EncryptedFile, ...], columns: Sequence[str] | None
