@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,7 +82,10 @@ def _environment(peer: Peer) -> Path:
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     shown = " ".join(command)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+        with tempfile.TemporaryDirectory() as folder:  # what a peer leaves behind goes with it
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=False, timeout=SECONDS, cwd=folder
+            )
     except subprocess.TimeoutExpired:
         raise CannotRun(f"no answer in {SECONDS} s", [shown]) from None
     if done.returncode:
