@@ -27,7 +27,9 @@ from audit.proof import prove
 from audit.publisher import Publisher, Shown, unknown_state
 from audit.retention_pruning import Pruned
 from audit.store import Held, Row, Store, Trouble
-from audit.tiles import CHECKPOINT, WIDTH, Edge, TileReader, clear_scratch, write_files
+from audit.store_search import Finder
+from audit.store_words import Words
+from audit.tiles import CHECKPOINT, SCRATCH, WIDTH, Edge, TileReader, clear_scratch, write_files
 from audit.tree import Frontier, leaf_hash
 
 DATABASE: Final = "log.db"
@@ -118,6 +120,9 @@ class Log:
         self._check_newest(size)
         self._publisher = Publisher(self.directory, self.store, edge)
         self._publisher.start(Shown(size, self._note))
+        self._index = Words(self.directory / SCRATCH, self.directory / DATABASE)
+        self._index.tell()
+        self.search = Finder(self.store, self._index).search
         if self._details_key is not None:
             self.details = Details(self.directory / DETAILS, self._details_key, size)
 
@@ -155,6 +160,7 @@ class Log:
         pruned = Pruned(boundary, entry, self._clock())
         retention_pruning.note(self.directory / DATABASE, pruned)
         retention_pruning.finish(self.directory, self.directory / DATABASE, pruned)
+        self._index.begin_anew()
 
     def _check_newest(self, size: int) -> None:
         note = self.store.last_checkpoint()
@@ -231,6 +237,7 @@ class Log:
             self._queue.put(None)
         self._thread.join()
         self._end_files()
+        self._index.close()
         self.store.close()
         if self.details is not None:
             self.details.close()
@@ -351,6 +358,7 @@ class Log:
         self.store.append(rows, grown.size, note, self._publisher.shown.size)
         self._frontier, self._note = grown, note
         self._publisher.offer(Shown(grown.size, note))
+        self._index.tell()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

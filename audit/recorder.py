@@ -28,12 +28,14 @@ from audit.details import MAX_DETAIL_BYTES, parse_submitted
 from audit.errors import AuditError, BadInput, LogUnavailable, NotFound, TooLarge
 from audit.event import MAX_EVENT_BYTES, Event, new_id, utc_now
 from audit.log import Log
-from audit.store import COUNTED, EQUAL, MAX_ROWS, Search, Trouble
+from audit.store import EQUAL, Trouble
+from audit.store_search import COUNTED, MAX_ROWS, Search
 
 SERVICE: Final = "recorder"
 ANSWER_SECONDS: Final = 2.0  # a caller is refused after this; an event not yet begun is then never written
-SEARCH_WORDS: Final = frozenset({*EQUAL, "object", "before", "after", "below", "limit"})
+SEARCH_WORDS: Final = frozenset({*EQUAL, "object", "before", "after", "below", "limit", "text"})
 DEFAULT_LIMIT: Final = 100
+MOST_WORDS: Final = 16
 HEARTBEAT_SECONDS: Final = 3_600.0
 PRIVATE_UMASK: Final = 0o077
 
@@ -88,7 +90,7 @@ async def _body(request: Request) -> bytes:
 
 
 async def _search(request: Request) -> Response:
-    found, total = await run_in_threadpool(_log(request).store.search, _wanted(request))
+    found, total = await run_in_threadpool(_log(request).search, _wanted(request))
     return JSONResponse({"events": found, "total": min(total, COUNTED), "more": total > COUNTED})
 
 
@@ -108,7 +110,11 @@ def _wanted(request: Request) -> Search:
         raise BadInput("bad_below", "below is the index of an entry")
     equal: dict[str, str] = {name: asked[name] for name in EQUAL if name in asked}
     times = asked.get("before"), asked.get("after")
-    return Search(equal, asked.get("object"), *times, int(limit), None if below is None else int(below))
+    place = None if below is None else int(below)
+    wanted = Search(equal, asked.get("object"), *times, int(limit), place, asked.get("text", ""))
+    if wanted.text and not 0 < len(wanted.words) <= MOST_WORDS:
+        raise BadInput("bad_text", f"a text to look for has 1 to {MOST_WORDS} words of letters and digits")
+    return wanted
 
 
 async def _open_intents(request: Request) -> Response:

@@ -23,7 +23,7 @@ from audit.errors import AuditError, BadInput, LogDamaged, NotFound
 from audit.event import Code, utc_now
 from audit.log import Log
 from audit.retention import ERASE, PRUNE, READ, Rules
-from audit.store import Search
+from audit.store_search import Search
 from audit.tiles import WIDTH
 
 MAX_BODY_BYTES: Final = 1 << 20  # a few thousand projects with their last days
@@ -177,7 +177,7 @@ class Keeper:
 
     def _boundary(self, rules: Rules, ends: Mapping[str, date]) -> int:
         start, size = self._log.store.boundary(), self._log.head.size
-        reviewed, _ = self._log.store.search(Search({"type": "audit.review"}, limit=1))
+        reviewed, _ = self._log.search(Search({"type": "audit.review"}, limit=1))
         keep_from = reviewed[0]["counts"]["last"] + 1 if reviewed else 0
         keep_from = min([keep_from, *(index for index, _ in self._details.held())])
         events = (
@@ -212,7 +212,7 @@ class Keeper:
 
     def asked(self, act: str, about: str) -> dict[str, Any] | None:
         """Give who asked for an act that nobody has done since: index, person, role and when."""
-        found, _ = self._log.store.search(Search({"type": act}, about, limit=20))
+        found, _ = self._log.search(Search({"type": act}, about, limit=20))
         for event in found:
             if event["phase"] == "outcome" and event.get("outcome") == "success":
                 return None
@@ -238,7 +238,7 @@ class Keeper:
         """Give the entry that announces an act, if it is fresh and nothing has closed it."""
         event = self._entry(receipt)
         retention.is_receipt(event, act, "intent", about, self._now())
-        _, closed = self._log.store.search(Search({"type": act, "corr": event["corr"], "phase": "outcome"}))
+        _, closed = self._log.search(Search({"type": act, "corr": event["corr"], "phase": "outcome"}))
         if closed:
             raise AuditError("receipt_used", "that act is over; nothing was done", "ask again")
         return event

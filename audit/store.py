@@ -9,20 +9,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from audit.errors import LogDamaged, LogUnavailable
+from audit.store_words import says
 
 SCHEMA: Final = 3  # PRAGMA user_version of a log.db this program reads and writes
 BUSY_MS: Final = 1_000
 # The publisher moves pages over every time it has written files; a commit does it only if that stays away (64 MB).
 WAL_LIMIT: Final = "wal_autocheckpoint=16384"
-MAX_ROWS: Final = 1_000
-COUNTED: Final = 5_000
 ID_CHUNK: Final = 500
 STREAM_ROWS: Final = 4_096
 
@@ -155,30 +154,51 @@ class Store:
         `shown` is how many entries the files show by now. Raises LogUnavailable when nothing was written and
         Trouble when that is not known.
         """
-        with telling(), self._engine.begin() as db:
+        with telling(), self.writing() as db:
             insert_rows(db, rows)
-            db.exec_driver_sql(_INSERT_CHECKPOINT, (size, note))
-            db.exec_driver_sql(_INSERT_SHOWN, (shown,))
+            db.execute(_INSERT_CHECKPOINT, (size, note))
+            db.execute(_INSERT_SHOWN, (shown,))
 
     def note_shown(self, size: int) -> None:
         """Write down how many entries the files show."""
-        with telling(), self._engine.begin() as db:
-            db.exec_driver_sql(_INSERT_SHOWN, (size,))
+        with telling(), self.writing() as db:
+            db.execute(_INSERT_SHOWN, (size,))
 
     def move_over(self) -> None:
         """Move what was committed from the write-ahead file into the database, so that no commit has to."""
-        with telling(), self._engine.connect() as db:
-            db.connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        with telling(), self._driver() as db:
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a transaction that is durable once it is left."""
+        with self._driver() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                db.rollback()
+                raise
+
+    @contextmanager
+    def _driver(self) -> Iterator[sqlite3.Connection]:
+        """Give SQLite's own connection: on the way of every act SQLAlchemy's statements would double the time."""
+        held = self._engine.raw_connection()
+        try:
+            yield cast("sqlite3.Connection", held.driver_connection)
+        finally:
+            held.close()
 
     def find(self, ids: Iterable[str]) -> dict[str, Held]:
         """Give what is held of these event ids."""
         wanted = tuple(ids)
         found: dict[str, Held] = {}
-        with telling(), self._engine.connect() as db:
+        with telling(), self._driver() as db:
             for start in range(0, len(wanted), ID_CHUNK):
                 some = wanted[start : start + ID_CHUNK]
                 query = f"{_FIND} ({', '.join('?' * len(some))})"
-                for name, *held in db.exec_driver_sql(query, some):
+                for name, *held in db.execute(query, some):
                     found[name] = Held(*held)
         return found
 
@@ -227,19 +247,10 @@ class Store:
         with telling(), self._engine.connect() as db:
             return db.execute(query).scalar()
 
-    def search(self, wanted: "Search") -> tuple[list[dict[str, Any]], int]:
-        """Give the newest matching events and how many match in all (whatever the page asked for).
-
-        Nobody counts further than one more than COUNTED: counting a million would take longer than reading a page.
-        """
-        matching, source, place = wanted.conditions(), wanted.source(), wanted.place()
-        page = sa.select(ENTRY.c.leaf).select_from(source).where(*matching, *wanted.page())
-        page = page.order_by(place.desc())
+    def ask(self, query: sa.Select[Any]) -> list[Any]:
+        """Give the first column of what a query finds."""
         with telling(), self._engine.connect() as db:
-            leaves = db.execute(page.limit(min(wanted.limit, MAX_ROWS))).scalars().all()
-            counted = sa.select(place).select_from(source).where(*matching).limit(COUNTED + 1).subquery()
-            total = db.execute(sa.select(sa.func.count()).select_from(counted)).scalar_one()
-        return [orjson.loads(leaf) for leaf in leaves], total
+            return list(db.execute(query).scalars())
 
     def open_intents(self, service: str) -> list[dict[str, Any]]:
         """Give the intents of a service that no outcome closes: same correlation id and type, one for one."""
@@ -247,56 +258,8 @@ class Store:
             return [orjson.loads(leaf) for leaf in db.execute(_OPEN, {"service": service}).scalars()]
 
 
-@dataclass(frozen=True)
-class Search:
-    """What to look for; times are RFC 3339 text, `before` and `after` may also be an index.
-
-    `below` is an index too, for the next page of a search that is bounded by times.
-    """
-
-    equal: Mapping[str, str]
-    object: str | None = None
-    before: str | None = None
-    after: str | None = None
-    limit: int = 100
-    below: int | None = None
-
-    def source(self) -> sa.FromClause:
-        """Give where to look: by object first where one is named, so that its own order ends the reading early."""
-        if self.object is None:
-            return ENTRY
-        return OBJECT.join(ENTRY, ENTRY.c.seq == OBJECT.c.seq)
-
-    def place(self) -> sa.Column[int]:
-        """Give the column that orders the page."""
-        return ENTRY.c.seq if self.object is None else OBJECT.c.seq
-
-    def conditions(self) -> list[sa.ColumnElement[bool]]:
-        """Give what an event must satisfy to count as matching."""
-        found = [ENTRY.c[name] == value for name, value in self.equal.items()]
-        if self.object is not None:
-            found.append(OBJECT.c.object == self.object)
-        if self.before is not None and not self.before.isdecimal():
-            found.append(ENTRY.c.ts < self.before)
-        if self.after is not None and not self.after.isdecimal():
-            found.append(ENTRY.c.ts > self.after)
-        return found
-
-    def page(self) -> list[sa.ColumnElement[bool]]:
-        """Give the index bounds, which move through the matches without changing how many there are."""
-        found: list[sa.ColumnElement[bool]] = []
-        if self.before is not None and self.before.isdecimal():
-            found.append(self.place() < int(self.before))
-        if self.after is not None and self.after.isdecimal():
-            found.append(self.place() > int(self.after))
-        if self.below is not None:
-            found.append(self.place() < self.below)
-        return found
-
-
 _RESTORE: Final = "keep the folder as it is and verify it against the last export"
 COLUMNS: Final = ("seq", "leaf", "leaf_sha256", "ts", *INDEXED)
-# Written out: SQLAlchemy's own inserts take three times as long for the same rows.
 _INSERT_ENTRY: Final = f"INSERT INTO entry ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608  (names of columns)
 _INSERT_OBJECT: Final = "INSERT INTO entry_object (seq, object) VALUES (?, ?)"
 _INSERT_CHECKPOINT: Final = "INSERT INTO checkpoint (size, note) VALUES (?, ?)"
@@ -304,11 +267,10 @@ _INSERT_SHOWN: Final = "INSERT OR IGNORE INTO shown (size) VALUES (?)"
 _FIND: Final = "SELECT id, seq, leaf, leaf_sha256 FROM entry WHERE id IN"
 
 
-def insert_rows(db: sa.Connection, rows: Sequence[Row]) -> None:
+def insert_rows(db: sqlite3.Connection, rows: Sequence[Row]) -> None:
     """Write rows and what objects they are found by."""
-    db.exec_driver_sql(_INSERT_ENTRY, [row.values() for row in rows])
-    if objects := [(row.seq, each) for row in rows for each in row.objects]:
-        db.exec_driver_sql(_INSERT_OBJECT, objects)
+    db.executemany(_INSERT_ENTRY, [row.values() for row in rows])
+    db.executemany(_INSERT_OBJECT, [(row.seq, each) for row in rows for each in row.objects])
 
 
 def _same_act(other: sa.FromClause, phase: str) -> Any:
@@ -351,8 +313,8 @@ def telling() -> Iterator[None]:
 
 
 def _told(said: str) -> Exception:
-    for words, code, what, to_do in KNOWN_TROUBLE:
-        if words in said:
+    for phrase, code, what, to_do in KNOWN_TROUBLE:
+        if phrase in said:
             return LogUnavailable(code, f"{what}; nothing was recorded", to_do)
     return Trouble(said)
 
@@ -370,6 +332,7 @@ def _engine(path: Path) -> sa.Engine:
 
 
 def _set_up(connection: DBAPIConnection, _record: object) -> None:
+    cast("sqlite3.Connection", connection).create_function("says", 2, says, deterministic=True)
     connection.isolation_level = None  # SQLAlchemy begins and ends transactions, not the driver
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", WAL_LIMIT):

@@ -152,6 +152,7 @@ class ScrutinyDesk(PeopleDesk):
 
 def _criteria(query: TrailQuery) -> dict[str, str | int]:
     asked: dict[str, str | int | None] = {
+        "text": query.text,
         "actor": query.person,
         "project": query.project,
         "type": query.type,

@@ -34,6 +34,7 @@ routes = APIRouter(prefix="/audit")
 class Asked:
     """What the search form holds, as typed; days are Paris days."""
 
+    text: str = ""
     person: str = ""
     project: str = ""
     type: str = ""
@@ -48,6 +49,7 @@ class Asked:
         """Read the form; the last day counts whole."""
         before = _midnight(self.last)
         return TrailQuery(
+            text=self.text.strip(),
             person=self.person.strip(),
             project=self.project.strip(),
             type=self.type.strip(),
@@ -116,6 +118,7 @@ def search(
     request: Request,
     house: TheHouse,
     visitor: Arriving,
+    text: Text = "",
     person: Text = "",
     project: Text = "",
     type: Text = "",  # noqa: A002 - the event's own word
@@ -126,7 +129,7 @@ def search(
     below: Annotated[int, Query(ge=0)] = 0,
 ) -> Response:
     """Search, which is itself recorded; a link from another site only fills the form."""
-    asked = Asked(person, project, type, object, corr, first, last, below)
+    asked = Asked(text, person, project, type, object, corr, first, last, below)
     if guard.came_from_elsewhere(request.headers):
         return _front(house, visitor, asked)
     found = house.search_trail(visitor.person, asked.query)

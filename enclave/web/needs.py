@@ -201,8 +201,12 @@ class Download:
 
 @dataclass(frozen=True)
 class TrailQuery:
-    """What an auditor searches for; empty fields do not restrict. `before` and `after` are instants in UTC."""
+    """What an auditor searches for; empty fields do not restrict. `before` and `after` are instants in UTC.
 
+    An event has each word of `text` as one of its values, or as a part of one.
+    """
+
+    text: str = ""
     person: str = ""
     project: str = ""
     type: str = ""

@@ -115,7 +115,9 @@ def test_files_that_were_lost_are_derived_again_from_the_database(whole, trail, 
     for name in ("tile", "checkpoint"):
         (trail / name).rename(trail.parent / name)
     Log(trail, signer).close()
+    of_earlier_sizes = {path for path in (whole / "tile").rglob("*.p/*") if path.name not in {"44", "1"}}
     before, after = files_of(whole / "tile"), files_of(trail / "tile")
+    before = {path: held for path, held in before.items() if whole / "tile" / path not in of_earlier_sizes}
     assert {path: after[path] for path in before} == before
     assert (trail / "checkpoint").read_bytes() == (whole / "checkpoint").read_bytes()
 
@@ -221,13 +223,12 @@ def test_a_clock_that_steps_back_changes_no_order(tmp_path, signer, make):
 def test_an_unknown_failure_of_the_disk_stops_the_log_until_a_restart(log, make, signer):
     accepted = log.record(make())
 
-    def break_it(_connection, _cursor, statement, *_rest):
-        if statement.startswith("INSERT"):
-            raise sqlite3.OperationalError("disk I/O error")
+    def break_it(connection, _record, _proxy):
+        connection.set_authorizer(lambda act, *_: sqlite3.SQLITE_DENY if act == sqlite3.SQLITE_INSERT else 0)
 
-    sa.event.listen(log.store._engine, "before_cursor_execute", break_it)
+    sa.event.listen(log.store._engine, "checkout", break_it)
     refused("log_state_unknown", log.record, make())
-    sa.event.remove(log.store._engine, "before_cursor_execute", break_it)
+    sa.event.remove(log.store._engine, "checkout", break_it)
     refused("log_state_unknown", log.record, make())
     refused("log_state_unknown", log.check)
     log.close()

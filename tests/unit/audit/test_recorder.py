@@ -10,7 +10,7 @@ from audit import recorder
 from audit.checkpoint import open_checkpoint
 from audit.event import MAX_EVENT_BYTES, new_id
 from audit.proof import check_proof
-from audit.store import Search
+from audit.store_search import Search
 
 
 @pytest.fixture
@@ -168,6 +168,18 @@ def test_search_pages_by_index_and_keeps_the_total(client, filled):
     assert page["total"] == following["total"] == newer["total"] == 5
 
 
+def test_a_text_is_looked_for_in_what_events_say(client, filled):
+    found = client.get("/v1/events", params={"text": "Steward-A dataset"}).json()["events"]
+    assert [each["seq"] for each in found] == [1]
+    assert client.get("/v1/events", params={"text": "f1", "project": "project-a"}).json()["total"] == 0
+
+
+@pytest.mark.parametrize("text", ["***", '" "', "é", "a " * 9 + "b c d e f g h i j k l m n o p q"])
+def test_a_text_without_words_or_with_too_many_is_a_usage_error(client, text):
+    answer = client.get("/v1/events", params={"text": text})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_text")
+
+
 @pytest.mark.parametrize("limit", ["0", "x", "1001", "-1"])
 def test_a_limit_out_of_range_is_a_usage_error(client, limit):
     assert client.get("/v1/events", params={"limit": limit}).json()["error"]["code"] == "bad_limit"
@@ -212,7 +224,7 @@ def test_a_log_at_rest_says_that_it_is_alive(log):
     with recorder.beating(log, 0.01):
         while log.head.size < 2:
             pass
-    found, _ = log.store.search(Search({"type": "audit.heartbeat"}))
+    found, _ = log.search(Search({"type": "audit.heartbeat"}))
     assert len(found) >= 2
     assert found[-1]["counts"] == {"entries": 0}
 
@@ -228,7 +240,7 @@ def test_a_search_bounded_by_times_goes_on_below_an_index(client, raw):
 
 
 def test_a_search_counts_no_further_than_it_says(client, raw, monkeypatch):
-    for module in ("audit.recorder", "audit.store"):
+    for module in ("audit.recorder", "audit.store_search"):
         monkeypatch.setattr(f"{module}.COUNTED", 3)
     for expected in ((1, False), (2, False), (3, False), (3, True), (3, True)):
         client.post("/v1/events", json=raw())

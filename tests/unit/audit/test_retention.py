@@ -13,7 +13,7 @@ from audit.event import TYPES, new_id
 from audit.log import Log
 from audit.retention import ACCESS, Rules, expiry, rule_of
 from audit.retention_doors import DETAILS
-from audit.store import Search
+from audit.store_search import Search
 from tests.unit.audit.house_for_tests import ADDRESS, AUDITOR, DPO, NOW, STEWARD, House, code, later
 
 
@@ -312,7 +312,7 @@ def test_what_cannot_be_read_is_refused(house, body):
 
 def test_a_search_still_finds_what_a_detail_is_beside(house):
     index = house.login()
-    (found,), _ = house.log.store.search(Search({"type": "auth.login"}))
+    (found,), _ = house.log.search(Search({"type": "auth.login"}))
     assert found["seq"] == index
     assert found["sealed"]["sha256"]
 

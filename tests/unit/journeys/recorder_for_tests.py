@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from audit.checkpoint import Signer
 from audit.details import parse_submitted
 from audit.log import Log
-from audit.store import EQUAL, Search
+from audit.store import EQUAL
+from audit.store_search import Search
 from audit.verify import Report, verify
 from enclave.errors import ComponentDown
 from enclave.recorder_client import RecorderClient
@@ -54,7 +55,7 @@ class RecorderForTests(RecorderClient):
         about = str(criteria["object"]) if "object" in criteria else None
         limit, below = int(criteria.get("limit", 100)), criteria.get("below")
         wanted = Search(equal, about, limit=limit, below=None if below is None else int(below))
-        found, total = self.log.store.search(wanted)
+        found, total = self.log.search(wanted)
         return {"events": found, "total": total, "more": False}
 
     def health(self) -> dict[str, Any]:

@@ -472,7 +472,9 @@ class HouseForTests:
         found = [
             TrailEvent(index, "cd" * 32, event)
             for index, event in enumerate(self.events)
-            if "id" in event and (not query.corr or event.get("corr") == query.corr)
+            if "id" in event
+            and (not query.corr or event.get("corr") == query.corr)
+            and query.text in str(event)
         ]
         below = [one for one in found if not query.below or one.index < query.below]
         return TrailPage(below[::-1][: query.limit], len(found))

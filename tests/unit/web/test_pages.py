@@ -467,6 +467,21 @@ def test_a_long_search_is_read_page_by_page_and_one_act_in_its_order():
     run(story())
 
 
+def test_words_are_looked_for_and_stay_in_the_form():
+    async def story() -> None:
+        world = World()
+        world.house.events.extend(
+            {"id": f"e{n}", "type": kind} for n, kind in enumerate(("key.rotate", "auth.login"))
+        )
+        browser = await world.browser("auditor-a")
+        found = (await browser.get("audit/search?text=rotate")).text
+        assert "key.rotate" in found
+        assert "auth.login" not in found
+        assert 'name="text" value="rotate"' in found
+
+    run(story())
+
+
 def test_a_detail_is_shown_as_sealed_erased_or_lost_and_opened_only_on_asking():
     async def story() -> None:
         world = World()
