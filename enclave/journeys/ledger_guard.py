@@ -70,19 +70,20 @@ class LedgerGuard:
             found = self.recorder.search(type=act, limit=PAGE, **below)["events"]
             intents |= {one["corr"]: one for one in found if one["phase"] == "intent"}
             ended = [one for one in found if one["phase"] == "outcome" and _left_a_line(one)]
-            page = [self._intent(one, intents) for one in ended]
+            page = [begun for one in ended if (begun := self._intent(one, intents)) is not None]
             if page:
                 yield page
             if len(found) < PAGE:
                 return
             below = {"below": found[-1]["seq"]}
 
-    def _intent(self, outcome: Event, known: Mapping[str, Event]) -> Event:
-        """Give what announced an act; it may be on an older page."""
-        corr, act = outcome["corr"], outcome["type"]
-        return (
-            known.get(corr) or self.recorder.search(corr=corr, type=act, phase="intent", limit=1)["events"][0]
-        )
+    def _intent(self, outcome: Event, known: Mapping[str, Event]) -> Event | None:
+        """Give what announced an act: it may be on an older page, or pruned."""
+        corr = outcome["corr"]
+        if corr in known:
+            return known[corr]
+        found = self.recorder.search(corr=corr, type=outcome["type"], phase="intent", limit=1)["events"]
+        return found[0] if found else None
 
     def _lost(self, page: list[Event]) -> list[Event]:
         known = self.ledger.knows([one["id"] for one in page])

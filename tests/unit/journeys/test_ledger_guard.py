@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from anonymisation.ledger import Ledger
+from audit.event import new_id
 from enclave.engine import application
 from enclave.errors import Damaged
 from enclave.journeys import ledger_guard
@@ -85,6 +86,14 @@ def test_an_announcement_without_a_charge_is_a_crash_and_no_rollback(
     told = house.recorder.intent("data.query", actor=SENIOR, objects=[], dp={"rho_micro": 10})
     if closed:
         house.recorder.outcome(told, "failed", reason=closed)
+    guard = LedgerGuard(house.recorder, house.desk.ledger, house.desk.root)
+    guard.look()
+    guard.check()
+
+
+def test_an_outcome_whose_announcement_was_pruned_proves_nothing(house: Engine) -> None:
+    pruned = {"type": "data.query", "phase": "outcome", "corr": new_id(), "outcome": "success"}
+    house.recorder._send({**pruned, "actor": {"id": "researcher-a", "kind": "person"}})
     guard = LedgerGuard(house.recorder, house.desk.ledger, house.desk.root)
     guard.look()
     guard.check()

@@ -383,7 +383,7 @@ def test_the_verification_says_in_words_how_the_house_s_books_compare():
         world.house.books = TrailBooks(("ledger", "house"), ("hub",), 1_250, 2, 0)
         told = (await browser.post("audit/verify")).text.replace("\u202f", " ")
         assert "Les 1 250 lignes que la maison garde ailleurs disent la même chose" in told
-        assert "2 tiennent à un acte qu’une panne" in told
+        assert "2 ligne(s) s’explique(nt) par un acte qu’une panne" in told
         assert "les carnets ouverts en ce moment — ce livre n’a pas pu être lu" in told
         world.house.books = TrailBooks(("ledger",), (), 3, 0, 1)
         world.house.differing = [TrailAnomaly("in_trail_not_in_ledger", 12, "charge", "in English")]
