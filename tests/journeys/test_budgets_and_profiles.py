@@ -65,3 +65,22 @@ def test_a_cap_set_at_the_command_line_holds_the_next_question(lived: Lived, tmp
     caps = history(lived)["caps"]
     assert isinstance(caps, list)
     assert [one["rho_micro"] for one in caps if one["own"] == PROJECT][-2:] == [1_000, 500_000]
+
+
+def test_a_question_takes_features_of_its_own_patients_at_the_command_line(
+    lived: Lived, tmp_path: Path
+) -> None:
+    ill = {
+        "dataset": HOSPITAL,
+        "where": ["==", "cim10", "I50"],
+        "take": [{"name": "failures", "stat": "count", "high": 2}],
+    }
+    file = tmp_path / "features.json"
+    file.write_text(json.dumps(QUESTION | {"features": ill, "by": ["failures"], "rho_micro": 2_000}))
+    ask = ("--project", PROJECT, "--file", str(file), "--json")
+    price = json.loads(lived.command("price", *ask, person=RESEARCHER).stdout)
+    answer = json.loads(lived.command("ask", *ask, person=RESEARCHER).stdout)
+    assert answer["spent"]["rho_micro"] == price["rho_micro"] <= 2_000
+    assert answer["features"]["dataset"] == HOSPITAL
+    found = {row["failures"]: row["stays"]["value"] for row in answer["rows"]}
+    assert found[0] > found[1] > 0

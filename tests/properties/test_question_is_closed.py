@@ -14,7 +14,7 @@ from anonymisation.errors import AnonymisationError
 from anonymisation.expressions import OPERATORS
 from anonymisation.plan import fit
 from anonymisation.question import canonical, check, digest, parse
-from tests.unit.anonymisation.question_tables import SEED, STAYS, document, frame
+from tests.unit.anonymisation.question_tables import LABS, SEED, STAYS, document, frame, labs, taking
 
 NOTHING = dict.fromkeys(["dept", "age", "grade", "cost", "weight", "entry", "noted", "dead"])
 BEYOND = {
@@ -50,18 +50,22 @@ NEAR = st.recursive(
     ),
     max_leaves=20,
 )
-FIELDS = ("v", "dataset", "where", "let", "unit", "by", "ask", "rho_micro")
+FIELDS = ("v", "dataset", "features", "where", "let", "unit", "by", "ask", "rho_micro")
+
+
+RESULTS = labs({}, {"value": math.nan, "drawn": None, "kind": "x"}, {"value": 1e300, "ranked": 10**18})
 
 
 def survives(raw: Any) -> None:
     """Accept the question, and then its canonical bytes give it again; or refuse it as one of our errors."""
     try:
         question = parse(raw)
-        check(question, STAYS)
+        check(question, STAYS, LABS)
     except AnonymisationError:
         return
-    assert digest(parse(canonical(question))) == digest(question)
-    aggregate.aggregate(fit(question, STAYS), [DATA.lazy()], SEED)  # what is accepted can be answered
+    assert digest(parse(canonical(question)), LABS) == digest(question, LABS)
+    # what is accepted can be answered
+    aggregate.aggregate(fit(question, STAYS, LABS), [DATA.lazy()], SEED, [RESULTS.lazy()])
 
 
 @settings(max_examples=300, deadline=None)
@@ -77,6 +81,27 @@ def test_any_expression_is_understood_or_refused(where: Any, recode: Any) -> Non
     survives(document(where=where))
     survives(document(let=[{"name": "x", "expr": recode}], by=["x"]))
     survives(document([{"name": "m", "stat": "mean", "column": "x"}], let=[{"name": "x", "expr": recode}]))
+
+
+FEATURE_FIELDS = st.fixed_dictionaries(
+    {"name": st.sampled_from(["x", "age", "_unit", "dead"])},
+    optional={
+        "stat": st.sampled_from(["exists", "count", "sum", "min", "max", "first", "last", "mean"]) | LEAVES,
+        "column": st.sampled_from(["kind", "value", "drawn", "seen", "urgent", "loose", "age"]) | LEAVES,
+        "order": st.sampled_from(["drawn", "value", "kind", "seen"]),
+        "low": st.sampled_from([-3, "0", "0.55"]),
+        "high": st.sampled_from([0, 3, "9.5", 10**17]),
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(FEATURE_FIELDS | WILD, max_size=3), NEAR | st.just(["==", "kind", "sodium"]))
+def test_any_features_are_taken_or_refused(take: Any, where: Any) -> None:
+    ask = [{"name": "n", "stat": "count"}, {"name": "m", "stat": "count", "column": "x"}]
+    for asked in (ask, ask[:1]):
+        survives(document(asked, features=taking(*take)))
+        survives(document(asked, features=taking(*take, where=where), by=["x"]))
 
 
 @settings(max_examples=300, deadline=None)
@@ -112,6 +137,13 @@ HOSTILE = {
             let=[{"name": "band", "expr": ["bins", "age", list(range(200))]}],
         )
     ),
+    "many features": orjson.dumps(
+        document(features=taking(*({"name": f"x{i}", "stat": "exists"} for i in range(5_000))))
+    ),
+    "deep features": orjson.dumps(
+        document(features=taking({"name": "x", "stat": "exists"}, where=nest("value", 8)))
+    ),
+    "features of features": orjson.dumps(document(features=taking({"features": taking()}))),
     "long decimal": orjson.dumps(document(where=[">", "cost", "1" + "0" * 190])),
 }
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -323,6 +324,13 @@ def test_a_bound_per_group_is_never_wider_than_the_others_imply() -> None:
     assert (fitted.rows, fitted.groups, fitted.per_group) == (6, 2, 3)
     assert fitted.sensitivity_squared(fitted.vectors[0]) == 18
     assert plan.fit(question(unit={"rows": 2, "rows_per_group": 5}), STAYS).per_group == 2
+    declared = replace(STAYS, rows=9, rows_per_group=2)
+    assert plan.fit(question(), declared).per_group == 2
+    assert plan.fit(question(unit={"rows_per_group": 4}), declared).per_group == 4
+    usual = plan.fit(question(by=["dept"]), replace(STAYS, rows=9))
+    (vector,) = usual.vectors
+    assert plan.fit(question(by=["dept"]), declared).sensitivity_squared(vector) == 2 * 2**2
+    assert usual.sensitivity_squared(vector) == 9**2
 
 
 @pytest.mark.parametrize(
