@@ -1,6 +1,6 @@
 """What encryption and the layout of the shelves cost, each claim measured against its peer in the same rounds.
 
-`python benchmarks/storage.py [--rows 1000000] [--rounds 7] [--buckets 8]` prints one JSON line a claim: the median
+`python benchmarks/storage.py [--rows 5000000] [--rounds 7] [--buckets 8]` prints one JSON line a claim: the median
 over the rounds of the ratio to the peer measured just before or after (CPU time of the process for writing and
 decoding, wall time where threads are the point). The exit code is 1 when a target is missed.
 """
@@ -197,7 +197,7 @@ class Bench:
     def write_plain(self) -> None:
         for path, part in zip(self.plain, self.parts, strict=True):
             path.unlink(missing_ok=True)
-            pq.write_table(part, path, **layout(part.schema))
+            pq.write_table(part, path, **layout(part))
             durable(path, part.num_rows)
 
     def write_defaults(self) -> None:
@@ -295,7 +295,7 @@ def _seconds(act: Callable[[], object], clock: Callable[[], float]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--buckets", type=int, default=8)
     chosen = parser.parse_args()

