@@ -151,7 +151,9 @@ def _sum(asked: form.Feature, scope: Scope, table: Table) -> Derived:
     ends = value.low or 0, value.high or 0
     low = min(0, ends[0] * table.rows) if asked.low is None else scaled(asked.low, value.digits)
     high = max(0, ends[1] * table.rows) if asked.high is None else scaled(asked.high, value.digits)
-    if low is None or high is None or low >= high or max(abs(low), abs(high)) > MAX_MAGNITUDE:
+    if low is None or high is None or low >= high:
+        raise _bad_bounds(asked)
+    if max(abs(end) for end in (low, high, *ends)) > MAX_MAGNITUDE:  # a sum of so many would not fit 64 bits
         raise _bad_bounds(asked)
     held = _of(asked).sum().clip(low, high)
     return Derived(

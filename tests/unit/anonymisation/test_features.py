@@ -170,6 +170,7 @@ def test_tables_that_may_not_be_asked_together_are_refused(code: str, first: Any
         ("bounds_missing", {"stat": "max", "column": "seen"}),
         ("bounds_form", {"stat": "sum", "column": "value", "low": 3, "high": 3}),
         ("bounds_form", {"stat": "sum", "column": "value", "high": "0.55"}),
+        ("bounds_form", {"stat": "sum", "column": "value", "high": 10**9}),
         ("bounds_form", {"stat": "count", "high": 0}),
         ("comparison_unordered", {"stat": "last", "column": "value", "order": "kind"}),
     ],
