@@ -5,7 +5,7 @@ Neighbours differ by one unit added or taken away. After bounding a unit holds a
 inequality a unit moves group g by at most `n_g * M`, where `0 <= n_g <= k`, at most l are not 0, and they add up to at most K. The
 squared length `M**2 * sum n_g**2` is convex in the n_g, hence largest at a corner: as many groups as possible filled to k, the rest of
 the K rows in one more. Without a bound per group k = K, and that is `(K*M)**2`, whatever L is. For distinct units each
-group gets 0 or 1, in at most `min(l, K)` groups. tests/properties holds a second computation, by enumeration, that shares nothing.
+group gets 0 or 1, in at most `min(l, K)` groups. Features of a second table change none of this (`features`). tests/properties holds a second computation, by enumeration, that shares nothing.
 """
 
 
