@@ -128,7 +128,7 @@ def is_receipt(event: Event, act: str, phase: str, about: str, now: datetime) ->
     It is good for RECEIPT_STANDS: an old entry opens nothing today.
     """
     when = datetime.fromisoformat(event["ts"])
-    if (event["type"], event["phase"]) != (act, phase) or about not in _objects(event):
+    if (event["type"], event["phase"]) != (act, phase) or not is_about(event, about):
         raise _refused(
             "receipt_mismatch", "the entry does not announce this", "record the intent of this very act"
         )
@@ -146,7 +146,7 @@ def agreed_by_two(asked: Event, agreed: Event, act: str, about: str) -> None:
         act,
         "single",
         ASKED,
-    ) or about not in _objects(asked):
+    ) or not is_about(asked, about):
         raise _refused("nobody_asked", "nobody has asked for this", "one of the two asks first")
     if asked["actor"]["id"] == agreed["actor"]["id"]:
         raise _refused("same_person", "whoever asked cannot also agree", "the other one of the two agrees")
@@ -160,8 +160,9 @@ def agreed_by_two(asked: Event, agreed: Event, act: str, about: str) -> None:
         raise _refused("asked_too_long_ago", "that was asked more than 30 days ago", "ask again")
 
 
-def _objects(event: Event) -> set[str]:
-    return {f"{each['kind']}:{each['id']}" for each in event.get("object", ())}
+def is_about(event: Event, about: str) -> bool:
+    """Say whether an event names an object, `kind:id`."""
+    return any(f"{each['kind']}:{each['id']}" == about for each in event.get("object", ()))
 
 
 def _refused(code: str, what: str, to_do: str) -> AuditError:

@@ -23,7 +23,7 @@ from audit.errors import AuditError, BadInput, LogDamaged, NotFound
 from audit.event import Code, utc_now
 from audit.log import Log
 from audit.retention import ERASE, PRUNE, READ, Rules
-from audit.store_search import Search
+from audit.store_search import MAX_ROWS, Search
 from audit.tiles import WIDTH
 
 MAX_BODY_BYTES: Final = 1 << 20  # a few thousand projects with their last days
@@ -82,7 +82,9 @@ class Keeper:
         raise NotFound("no_entry", f"the trail has no entry {index}")
 
     def state(self, index: int) -> dict[str, Any]:
-        """Say how the detail of an entry stands: none, sealed, erased or lost."""
+        """Say how the detail of an entry stands: none, sealed, erased or lost; or that the entry itself was pruned."""
+        if index < self._log.store.boundary():
+            return {"state": "pruned"}
         if "sealed" not in self._entry(index):
             return {"state": "none"}
         found = self._details.state(index)
@@ -212,8 +214,9 @@ class Keeper:
 
     def asked(self, act: str, about: str) -> dict[str, Any] | None:
         """Give who asked for an act that nobody has done since: index, person, role and when."""
-        found, _ = self._log.search(Search({"type": act}, about, limit=20))
-        for event in found:
+        # By type alone, which the database has an index for itself: no decision hangs on the index of words.
+        found, _ = self._log.search(Search({"type": act}, limit=MAX_ROWS))
+        for event in (each for each in found if retention.is_about(each, about)):
             if event["phase"] == "outcome" and event.get("outcome") == "success":
                 return None
             if event.get("reason") == retention.ASKED:

@@ -43,6 +43,15 @@ class DetailsDoor:
         body = {"person": person, "asked": asked, "receipt": receipt}
         return self._recorder.call("POST", "/v1/persons/destroy", body)
 
+    def prunable(self, rules: Rules, ends: Mapping[str, date]) -> dict[str, Any]:
+        """Say how far the log may be cut (`boundary`), how far it is (`pruned`), and who asked for it (`asked`)."""
+        return self._recorder.call("POST", "/v1/prune", _told(rules, ends))
+
+    def prune(self, rules: Rules, ends: Mapping[str, date], asked: int, receipt: int) -> dict[str, Any]:
+        """Cut the log where the receipt announces it."""
+        body = {**_told(rules, ends), "asked": asked, "receipt": receipt}
+        return self._recorder.call("POST", "/v1/prune", body)
+
 
 def _told(rules: Rules, ends: Mapping[str, date]) -> dict[str, Any]:
     days = {project: day.isoformat() for project, day in ends.items()}

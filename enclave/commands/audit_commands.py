@@ -19,6 +19,7 @@ audit = typer.Typer(help="The trail: export, verify, details of persons and thei
 audit.command("detail")(retention_commands.detail)
 audit.command("retention")(retention_commands.retention)
 audit.command("erase")(retention_commands.erase)
+audit.command("prune")(retention_commands.prune)
 
 
 @audit.command("export")

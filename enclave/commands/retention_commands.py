@@ -72,8 +72,7 @@ def erase(
 
     Examples: enclave audit erase researcher-a --ask --as dpo-a · enclave audit erase researcher-a --agree --as auditor-a
     """
-    if ask and agree:
-        raise BadInput("ask_or_agree", "One asks and the other agrees.", "Give one of --ask and --agree.")
+    _one_of(ask=ask, agree=agree)
     signed = sign_in(by, password_file)
     tools = _tools(signed)
     if agree:
@@ -86,6 +85,54 @@ def erase(
     told = journey.of_person(tools, signed.visitor, person)
     lines = [_say("retention.just_asked")] if ask else _of_person(person, told)
     show({"person": person, **told}, lines, as_json=as_json)
+
+
+def prune(
+    by: As,
+    password_file: PasswordFile = None,
+    *,
+    ask: Annotated[
+        bool, typer.Option("--ask", help="Ask that the oldest entries be removed; nothing happens yet.")
+    ] = False,
+    agree: Annotated[
+        bool,
+        typer.Option(
+            "--agree", help="Agree to what the other one asked: removes them, and cannot be undone."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how many of the oldest entries nobody may keep any longer, or remove them: an auditor and a DPO together.
+
+    Examples: enclave audit prune --ask --as dpo-a · enclave audit prune --agree --as auditor-a
+    """
+    _one_of(ask=ask, agree=agree)
+    signed = sign_in(by, password_file)
+    tools = _tools(signed)
+    if agree:
+        done = journey.agree_to_prune(tools, signed.visitor)
+        words = _say("retention.pruned", n=done["removed"], boundary=done["boundary"])
+        show(done, [words], as_json=as_json)
+        return
+    if ask:
+        journey.ask_to_prune(tools, signed.visitor)
+    told = journey.prunable(tools, signed.visitor)
+    show(told, [_say("retention.just_asked")] if ask else _of_log(told), as_json=as_json)
+
+
+def _one_of(*, ask: bool, agree: bool) -> None:
+    if ask and agree:
+        raise BadInput("ask_or_agree", "One asks and the other agrees.", "Give one of --ask and --agree.")
+
+
+def _of_log(told: Mapping[str, Any]) -> Iterator[str]:
+    yield _say("retention.log", size=told["size"], pruned=told["pruned"])
+    more = told["boundary"] - told["pruned"]
+    if not more:
+        yield _say("retention.nothing_to_prune")
+        return
+    yield _say("retention.prunable", n=more)
+    yield from _who_asked(told["asked"])
 
 
 def _of_durations(rules: Rules, told: Mapping[str, Any], *, done: bool) -> Iterator[str]:
@@ -113,7 +160,10 @@ def _both(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _of_person(person: str, told: Mapping[str, Any]) -> Iterator[str]:
     yield _say("retention.person", person=person, n=told["held"])
-    asked = told["asked"]
+    yield from _who_asked(told["asked"])
+
+
+def _who_asked(asked: Mapping[str, Any] | None) -> Iterator[str]:
     if asked is None:
         yield _say("retention.nobody_asked")
         return

@@ -49,8 +49,21 @@ class ScrutinyDesk(PeopleDesk):
         """Give one event, by its index, and its inclusion proof."""
         if not event.isdecimal():
             raise NotFound("no_such_event", "An event is named by its index.", "Search the trail.")
-        found, proof = scrutiny.event_with_proof(self.recorder, Visitor(person), int(event))
+        try:
+            found, proof = scrutiny.event_with_proof(self.recorder, Visitor(person), int(event))
+        except NotFound:
+            self._say_if_pruned(int(event))
+            raise
         return _placed(found), proof
+
+    def _say_if_pruned(self, index: int) -> None:
+        if self.detail_state(index).state == "pruned":
+            raise NotFound(
+                "event_pruned",
+                f"Event {index} was pruned when its time was over; its hash remains.",
+                "Whoever kept its bytes can still prove it.",
+                index=index,
+            )
 
     def detail_state(self, index: int) -> DetailState:
         """Say how the sealed detail beside an event stands; what it says is not opened."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
-from audit.retention import ASKED, ERASE, READ, Rules
+from audit.retention import ASKED, ERASE, PRUNE, READ, Rules
 from enclave.agreements.rules import has_role
 from enclave.agreements.store import AgreementStore
 from enclave.details_door import DetailsDoor
@@ -21,6 +21,7 @@ from enclave.settings import TrailSettings
 MAY_READ_DETAILS: Final = frozenset({Role.AUDITOR, Role.DPO})
 ENDS_IN_TIME: Final = frozenset({Role.DPO})
 DETAILS: Final = EventObject("trail", "details")
+LOG: Final = EventObject("trail", "log")
 
 
 @dataclass(frozen=True)
@@ -84,20 +85,14 @@ def ask(tools: RetentionTools, visitor: Visitor, person: str) -> None:
 
     Raises `Refused` where nothing is kept of the person.
     """
-    has_role(visitor.person, MAY_READ_DETAILS)
-    if not tools.door.person(person)["held"]:
+    if not of_person(tools, visitor, person)["held"]:
         raise Refused(
             "nothing_to_erase",
             f"The trail keeps no detail of {person}.",
             "Check the id; what an entry itself says cannot be erased.",
             person=person,
         )
-    tools.recorder.single(
-        ERASE,
-        actor=visitor.acting_as(Role.AUDITOR, Role.DPO),
-        objects=[EventObject("person", person)],
-        reason=ASKED,
-    )
+    _ask(tools, visitor, ERASE, EventObject("person", person))
 
 
 def agree(tools: RetentionTools, visitor: Visitor, person: str) -> int:
@@ -105,15 +100,7 @@ def agree(tools: RetentionTools, visitor: Visitor, person: str) -> int:
 
     Raises `Refused` where nobody asked; whoever asked cannot agree, and the recorder looks at that again.
     """
-    has_role(visitor.person, MAY_READ_DETAILS)
-    asked = tools.door.person(person)["asked"]
-    if asked is None:
-        raise Refused(
-            "nobody_asked",
-            f"Nobody has asked that what is kept of {person} be destroyed.",
-            "Ask first; somebody with the other role agrees.",
-            person=person,
-        )
+    asked = _asked(of_person(tools, visitor, person))
     about = [EventObject("person", person)]
     with recorded(
         tools.recorder, ERASE, actor=_other(visitor, asked["role"]), objects=about, reason="agreed"
@@ -121,6 +108,56 @@ def agree(tools: RetentionTools, visitor: Visitor, person: str) -> int:
         gone: int = tools.door.destroy(person, asked["index"], act.receipt.index)["erased"]
         act.closing["counts"] = {"erased": gone}
     return gone
+
+
+def prunable(tools: RetentionTools, visitor: Visitor) -> dict[str, Any]:
+    """Say how far the log may be cut today, how far it is, and who asked for it."""
+    has_role(visitor.person, MAY_READ_DETAILS)
+    return tools.door.prunable(tools.rules, tools.ends())
+
+
+def ask_to_prune(tools: RetentionTools, visitor: Visitor) -> None:
+    """Ask that the log be cut as far as it may be; nothing happens until the other one agrees.
+
+    Raises `Refused` where nothing more may go.
+    """
+    told = prunable(tools, visitor)
+    if told["boundary"] <= told["pruned"]:
+        raise Refused("nothing_to_prune", "No more entries may go today.", "See `enclave audit retention`.")
+    _ask(tools, visitor, PRUNE, LOG)
+
+
+def agree_to_prune(tools: RetentionTools, visitor: Visitor) -> dict[str, Any]:
+    """Agree, and have the log cut as far as it may be; the trail announces how far before anything goes."""
+    told = prunable(tools, visitor)
+    asked = _asked(told)
+    counts = {**tools.rules.as_counts(), "boundary": told["boundary"]}
+    with recorded(
+        tools.recorder,
+        PRUNE,
+        actor=_other(visitor, asked["role"]),
+        objects=[LOG],
+        counts=counts,
+        reason=tools.rules.reason or None,
+    ) as act:
+        done = tools.door.prune(tools.rules, tools.ends(), asked["index"], act.receipt.index)
+        act.closing["counts"] = {**counts, "removed": done["removed"]}
+    return done
+
+
+def _ask(tools: RetentionTools, visitor: Visitor, act: str, about: EventObject) -> None:
+    actor = visitor.acting_as(Role.AUDITOR, Role.DPO)
+    tools.recorder.single(act, actor=actor, objects=[about], reason=ASKED)
+
+
+def _asked(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Give who asked; raises `Refused` where nobody did."""
+    asked: dict[str, Any] | None = told["asked"]
+    if asked is None:
+        raise Refused(
+            "nobody_asked", "Nobody has asked for this.", "Ask first; somebody with the other role agrees."
+        )
+    return asked
 
 
 def _other(visitor: Visitor, role: str) -> Actor:

@@ -1,7 +1,7 @@
 // Tlogcheck checks a log with programs we did not write: golang.org/x/mod/sumdb for the tree and the notes,
 // transparency-dev/formats for cosignatures and proof files. Nothing of the Python code is used here.
 //
-//	tlogcheck log DIR VKEY [since=CHECKPOINT]
+//	tlogcheck log DIR VKEY [since=CHECKPOINT] [pruned=N]
 //	tlogcheck proof FILE VKEY
 //	tlogcheck cosigned FILE VKEY WITNESS-VKEY ...
 //
@@ -104,7 +104,11 @@ func checkLog(dir, vkey string, more []string) error {
 		return err
 	}
 	reader := tlog.TileHashReader(tree, tiles{dir})
-	if err := checkEntries(dir, tree, reader); err != nil {
+	first, more, err := keptFrom(more)
+	if err != nil {
+		return err
+	}
+	if err := checkEntries(dir, tree, reader, first); err != nil {
 		return err
 	}
 	for _, each := range more {
@@ -119,8 +123,27 @@ func checkLog(dir, vkey string, more []string) error {
 	return nil
 }
 
-func checkEntries(dir string, tree tlog.Tree, reader tlog.HashReader) error {
-	for n := int64(0); n<<height < tree.N; n++ {
+// keptFrom takes the number of bundles that are withheld, tlog-tiles' minimum index, out of the options.
+func keptFrom(options []string) (int64, []string, error) {
+	var first int64
+	var rest []string
+	for _, each := range options {
+		said, ok := strings.CutPrefix(each, "pruned=")
+		if !ok {
+			rest = append(rest, each)
+			continue
+		}
+		pruned, err := strconv.ParseInt(said, 10, 64)
+		if err != nil || pruned%(1<<height) != 0 {
+			return 0, nil, errors.New("a log is pruned by whole bundles")
+		}
+		first = pruned >> height
+	}
+	return first, rest, nil
+}
+
+func checkEntries(dir string, tree tlog.Tree, reader tlog.HashReader, first int64) error {
+	for n := first; n<<height < tree.N; n++ {
 		width := min(tree.N-n<<height, 1<<height)
 		data, err := os.ReadFile(filepath.Join(dir, path("entries", n, int(width))))
 		if err != nil {

@@ -12,6 +12,7 @@ from audit.checkpoint import Signer
 from audit.event import Event, new_id, utc_now
 from audit.export import export
 from audit.log import Log
+from audit.verify import verify
 from audit.witness import Witness
 
 VECTORS = Path(__file__).resolve().parents[2] / "vectors" / "audit"
@@ -150,3 +151,32 @@ def test_a_cosigned_checkpoint_is_accepted_and_a_bent_one_refused(tmp_path, sign
     assert tlogcheck("cosigned", tmp_path / "cosigned", vkey, witness.key.vkey())
     assert not tlogcheck("cosigned", tmp_path / "bent", vkey, witness.key.vkey())
     assert not tlogcheck("cosigned", tmp_path / "trail" / "checkpoint", vkey, witness.key.vkey())
+
+
+def pruned_log(folder, signer):
+    """A log of 600 entries whose first 512 were pruned under an entry that announces it; gives proofs of before."""
+    grow(folder, signer, [100, 600])
+    log = Log(folder, signer)
+    proofs = {index: log.prove(index) for index in (0, 300, 511, 599)}
+    kept = (folder / "checkpoint").read_text()
+    told = event().model_dump(mode="json", exclude_none=True)
+    told |= {"type": "audit.prune", "phase": "intent", "counts": {"boundary": 512, "access_days": 365}}
+    log.prune(512, log.record(Event.model_validate(told)).index)
+    after = log.prove(599)
+    log.close()
+    return kept, {**proofs, "after": after}
+
+
+def test_what_foreign_verifiers_say_of_a_pruned_log(tmp_path, signer, vkey, tlogcheck, fsck):
+    """Proofs hold for all; whoever wants every bundle stops at the first missing one, unless told from where to read."""
+    kept, proofs = pruned_log(tmp_path / "trail", signer)
+    for index, text in proofs.items():
+        (tmp_path / f"proof-{index}").write_text(text)
+        assert tlogcheck("proof", tmp_path / f"proof-{index}", vkey)
+    (tmp_path / "kept").write_text(kept)
+    since = f"since={tmp_path / 'kept'}"
+    assert not tlogcheck("log", tmp_path / "trail", vkey, since)
+    assert not tlogcheck("log", tmp_path / "trail", vkey, since, "pruned=256")
+    assert tlogcheck("log", tmp_path / "trail", vkey, since, "pruned=512")
+    assert not fsck(tmp_path / "trail", vkey)
+    assert verify(tmp_path / "trail", since=kept).integrity

@@ -91,6 +91,8 @@ def test_what_was_pruned_is_gone_from_tiles_and_database(house):
     assert orjson.loads(leaf)["id"].encode() not in held
     told = house.http.post("/v1/prune", json={}).json()
     assert (told["boundary"], told["pruned"], told["asked"]) == (CUT, CUT, None)
+    assert house.http.get("/v1/details/511").json() == {"state": "pruned"}
+    assert house.http.get("/v1/details/512").json() == {"state": "none"}
 
 
 def test_the_verification_says_what_was_pruned_when_and_by_which_rule_and_holds(house):

@@ -8,8 +8,10 @@ from starlette.testclient import TestClient
 
 from audit import recorder as trail
 from audit.errors import BadInput
+from audit.event import Event, new_id
 from audit.retention import Rules
 from audit.retention_doors import Keeper
+from audit.verify import verify
 from enclave.details_door import DetailsDoor
 from enclave.errors import Refused
 from enclave.journeys import retention as journey
@@ -153,3 +155,48 @@ def test_nothing_is_asked_about_somebody_of_whom_nothing_is_kept(place: Place) -
     assert refusal.value.code == "nothing_to_erase"
     with pytest.raises(Refused):
         journey.of_person(place.tools, STEWARD, PERSON)
+
+
+def test_the_oldest_entries_go_when_one_asks_and_the_other_agrees(place: Place) -> None:
+    with pytest.raises(Refused) as nothing:
+        journey.ask_to_prune(place.tools, DPO)
+    assert nothing.value.code == "nothing_to_prune"
+    for _ in range(300):
+        place.recorder.log.submit(access())
+    place.ahead = timedelta(days=400)
+    for kind, counts in (("audit.review", {"first": 0, "last": 299}),):
+        place.recorder.single(kind, actor=AUDITOR.acting_as(Role.AUDITOR), counts=counts)
+    # the world's own decisions stand before them
+    assert journey.prunable(place.tools, AUDITOR)["boundary"] == 0
+    place.ahead = timedelta(days=6_000)
+    assert journey.prunable(place.tools, AUDITOR)["boundary"] == 256
+    with pytest.raises(Refused) as nobody:
+        journey.agree_to_prune(place.tools, AUDITOR)
+    assert nobody.value.code == "nobody_asked"
+    journey.ask_to_prune(place.tools, DPO)
+    with pytest.raises(Refused) as same:
+        journey.agree_to_prune(place.tools, DPO)
+    assert same.value.code == "same_person"
+    assert journey.agree_to_prune(place.tools, AUDITOR) == {"boundary": 256, "removed": 256}
+    assert place.recorder.told("audit.prune")[-1] == ("audit.prune", "success", None)
+    assert place.recorder.events[-1]["counts"]["removed"] == 256
+    size = place.recorder.log.head.size
+    place.recorder.log.prove(size - 1)
+    report = verify(place.recorder.directory)
+    assert report.integrity
+    assert "entries 0 to 255 were pruned" in report.step("entries").words
+
+
+def access() -> Event:
+    return Event.model_validate(
+        {
+            "v": 1,
+            "id": new_id(),
+            "type": "data.query",
+            "phase": "single",
+            "corr": new_id(),
+            "occurred": "2026-11-25T10:00:00.000000Z",
+            "actor": {"id": PERSON, "kind": "person"},
+            "source": {"service": "service"},
+        }
+    )
