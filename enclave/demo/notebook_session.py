@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from html import unescape
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ LOOK_SECONDS = 0.3
 XSRF = "_xsrf"
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _TAG = re.compile(r"<[^>]+>")
+_ERROR = re.compile(r"<div class=\"error\">(.*?)</div>", re.DOTALL)
 _REFUSED_FROM = 400
 
 
@@ -157,7 +159,9 @@ class NotebookSession:
 
 
 def _plain(page: str) -> str:
-    return " ".join(_TAG.sub(" ", page).split())[-400:]
+    """Give what an error page of the hub says."""
+    told = _ERROR.search(page)
+    return unescape(" ".join(_TAG.sub(" ", told[1] if told else page).split()))[:400]
 
 
 def _text_in(kind: str, content: dict[str, Any]) -> str:
