@@ -4,13 +4,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
 
-from audit.checkpoint import COSIGNATURE, create_key, load_signer, read_vkey
+from audit.checkpoint import COSIGNATURE, ML_DSA_44, Verifier, create_key, load_signer, read_vkey
 from audit.completeness import Anomaly
 from audit.confirm import Confirmation, read_partner
 from audit.confirm import confirm as confirm_trail
@@ -21,6 +22,7 @@ from audit.export import export as export_trail
 from audit.projection import NAMES, project
 from audit.proof import check_proof
 from audit.report import SHOWN, Report
+from audit.second_signature import open_second
 from audit.statement import read_statement
 from audit.timestamp import read_roots
 from audit.verify import verify as verify_trail
@@ -49,8 +51,12 @@ def serve(
     origin: OriginOption,
     key_file: KeyOption,
     passphrase_file: PassphraseOption,
+    *,
+    second_signature: Annotated[
+        bool, typer.Option("--second-signature", help="Sign published checkpoints with ML-DSA-44 too.")
+    ] = False,
 ) -> None:
-    """Run the recorder; its key, and `details.key` beside it, are made on the first start."""
+    """Run the recorder; its keys, and `details.key` beside them, are made on the first start."""
     from audit import recorder
 
     with _telling():
@@ -58,7 +64,9 @@ def serve(
         if not key_file.exists():
             create_key(key_file, passphrase)
         details_key = open_details_key(directory, key_file, passphrase)
-        recorder.serve(directory, load_signer(key_file, passphrase, origin), socket, details_key=details_key)
+        second = open_second(key_file, passphrase, origin) if second_signature else None
+        signer = load_signer(key_file, passphrase, origin)
+        recorder.serve(directory, signer, socket, details_key=details_key, second=second)
 
 
 @app.command(
@@ -100,6 +108,9 @@ def verify(
     stamp_root: Annotated[
         Path | None, typer.Option(help="PEM certificates that the time stamps must lead to.")
     ] = None,
+    second_key: Annotated[
+        str | None, typer.Option(help="The log's ML-DSA-44 key, or a file with it: it must have signed too.")
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(help="What the house says its books hold (`enclave audit reconcile`).")
     ] = None,
@@ -108,7 +119,7 @@ def verify(
 ) -> None:
     """Verify a trail offline: 0 whole and complete, 1 whole with anomalies, 5 tampered."""
     with _telling():
-        trusted = _trusted(witness_key or [], quorum, stamp_root)
+        trusted = replace(_trusted(witness_key or [], quorum, stamp_root), second=_second(second_key))
         kept = None if since is None else _text(since)
         books = None if against is None else read_statement(_text(against).encode())
         report = verify_trail(directory, _key_text(vkey), kept, trusted, books)
@@ -232,6 +243,10 @@ def _confirmation_text(done: Confirmation) -> str:
 def _trusted(keys: list[str], quorum: int | None, roots: Path | None) -> Trusted:
     witnesses = tuple(read_vkey(_key_text(each) or "", COSIGNATURE) for each in keys)
     return Trusted(witnesses, quorum, () if roots is None else read_roots(_text(roots).encode()))
+
+
+def _second(vkey: str | None) -> Verifier | None:
+    return None if vkey is None else read_vkey(_key_text(vkey) or "", ML_DSA_44)
 
 
 def _key_text(vkey: str | None) -> str | None:

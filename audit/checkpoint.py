@@ -12,14 +12,16 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from audit.errors import BadInput, ProofWrong
 from audit.tree import HASH_BYTES
 
 ED25519: Final = b"\x01"  # signature types of C2SP signed-note
 COSIGNATURE: Final = b"\x04"  # tlog-cosignature, Ed25519: a witness's statement with its time
+ML_DSA_44: Final = b"\x06"  # tlog-cosignature, ML-DSA-44: here the log's second signature
 KEY_ID_BYTES: Final = 4
-PUBLIC_KEY_BYTES: Final = 32
+PUBLIC_KEY_BYTES: Final = {ED25519: 32, COSIGNATURE: 32, ML_DSA_44: 1_312}
 MAX_SIGNATURES: Final = 16  # signed-note: verifiers accept at least 16
 MAX_NOTE_BYTES: Final = 65_536
 DASH: Final = "\u2014"
@@ -111,7 +113,7 @@ def read_vkey(text: str, kind: bytes = ED25519) -> Verifier:
         name, key_id, key = check_name(parts[0]), bytes.fromhex(parts[1]), decode64(parts[2])
     except (IndexError, ValueError, BadInput, ProofWrong):
         raise _bad_vkey() from None
-    if key[:1] != kind or len(key) != 1 + PUBLIC_KEY_BYTES:
+    if key[:1] != kind or len(key) != 1 + PUBLIC_KEY_BYTES[kind]:
         raise _bad_vkey()
     verifier = Verifier(name, key[1:], kind)
     if verifier.key_id != key_id:
@@ -122,7 +124,7 @@ def read_vkey(text: str, kind: bytes = ED25519) -> Verifier:
 def _bad_vkey() -> BadInput:
     return BadInput(
         "bad_vkey",
-        "the verifier key is not of the form name+id+key of an Ed25519 note key",
+        "the verifier key is not of the form name+id+key of a note key of this kind",
         "ask the operator for the `vkey` file of the trail",
     )
 
@@ -138,6 +140,11 @@ def open_checkpoint(note: str, verifier: Verifier) -> Checkpoint:
     if checkpoint.origin != verifier.name:
         raise ProofWrong("other_origin", "the checkpoint names another log than the key")
     return checkpoint
+
+
+def read_checkpoint(note: str) -> Checkpoint:
+    """Read what a note says without believing it: no signature is checked; raises ProofWrong when malformed."""
+    return _parse_body(read_note(note).body)
 
 
 @dataclass(frozen=True)
@@ -205,8 +212,13 @@ def _parse_body(body: str) -> Checkpoint:
 
 def create_key(path: Path, passphrase: bytes) -> None:
     """Write a fresh Ed25519 key as encrypted PKCS#8, mode 0600; raises BadInput if the file is there."""
+    write_key(path, Ed25519PrivateKey.generate(), passphrase)
+
+
+def write_key(path: Path, key: Ed25519PrivateKey | MLDSA44PrivateKey, passphrase: bytes) -> None:
+    """Write a key as encrypted PKCS#8, mode 0600; raises BadInput if the file is there."""
     _check_passphrase(passphrase)
-    pem = Ed25519PrivateKey.generate().private_bytes(
+    pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(passphrase),
@@ -223,18 +235,23 @@ def create_key(path: Path, passphrase: bytes) -> None:
 
 def load_signer(path: Path, passphrase: bytes, origin: str) -> Signer:
     """Open the log's key; raises BadInput when the file or the passphrase is wrong."""
+    key = open_key(path, passphrase)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise BadInput("key_not_ed25519", f"the key at {path} is not an Ed25519 key")
+    return Signer(check_name(origin), key)
+
+
+def open_key(path: Path, passphrase: bytes) -> object:
+    """Open a key of whatever kind; raises BadInput when the file or the passphrase is wrong."""
     _check_passphrase(passphrase)
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), passphrase)
+        return serialization.load_pem_private_key(path.read_bytes(), passphrase)
     except FileNotFoundError:
         raise BadInput("no_key", f"there is no key at {path}") from None
     except (ValueError, TypeError):
         raise BadInput(
             "key_not_opened", f"the key at {path} does not open", "check the passphrase file"
         ) from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise BadInput("key_not_ed25519", f"the key at {path} is not an Ed25519 key")
-    return Signer(check_name(origin), key)
 
 
 def _check_passphrase(passphrase: bytes) -> None:

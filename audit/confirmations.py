@@ -26,11 +26,15 @@ RootsAt = Callable[[Iterable[int]], dict[int, bytes]]
 
 @dataclass(frozen=True)
 class Trusted:
-    """What a verifier holds: keys of witnesses, how many must agree (None: all), roots of time stamps."""
+    """What a verifier holds: keys of witnesses, how many must agree (None: all), roots of time stamps.
+
+    `second` is the log's ML-DSA-44 key: with it the checkpoint must be signed a second time.
+    """
 
     witnesses: tuple[Verifier, ...] = ()
     quorum: int | None = None
     stamp_roots: tuple[Certificate, ...] = ()
+    second: Verifier | None = None
 
     def __post_init__(self) -> None:
         if self.quorum is not None and not 0 < self.quorum <= len(self.witnesses):

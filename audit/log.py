@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from audit import retention_pruning
-from audit.checkpoint import Checkpoint, Signer, open_checkpoint
+from audit.checkpoint import Checkpoint, Signer, Verifier, open_checkpoint
 from audit.details import Detail
 from audit.details_store import DATABASE as DETAILS
 from audit.details_store import Details
@@ -26,6 +26,8 @@ from audit.event import Event, as_submitted, canonical, stamp, utc_now
 from audit.proof import prove
 from audit.publisher import Publisher, Shown, unknown_state
 from audit.retention_pruning import Pruned
+from audit.second_signature import VKEY as SECOND_VKEY
+from audit.second_signature import SecondSigner
 from audit.store import Held, Row, Store, Trouble
 from audit.store_search import Finder
 from audit.store_words import Words
@@ -67,17 +69,20 @@ class Log:
         signer: Signer,
         *,
         details_key: bytes | None = None,
+        second: SecondSigner | None = None,
         clock: Callable[[], str] = utc_now,
     ) -> None:
         """Open or create the trail in a folder and bring its files up to date.
 
         `details_key` opens the side database of sealed details; without it an event with a detail is refused.
+        `second` signs the checkpoints that are published a second time.
 
         Raises LogUnavailable when another process owns the folder or it cannot be written, and LogDamaged
         when database, files and signatures do not agree.
         """
         self.directory = directory
         self._signer = signer
+        self._second = second
         self._clock = clock
         self._details_key = details_key
         self.details: Details | None = None
@@ -99,7 +104,9 @@ class Log:
 
     def _open(self) -> None:
         clear_scratch(self.directory)
-        _keep_vkey(self.directory, self._signer)
+        _keep_vkey(self.directory / VKEY, self._signer.verifier)
+        if self._second is not None:
+            _keep_vkey(self.directory / SECOND_VKEY, self._second.verifier)
         self.store = Store(self.directory / DATABASE)
         self._database = _identity(self.directory / DATABASE)
         size = self.store.size()
@@ -118,7 +125,7 @@ class Log:
         edge = self._edge_at(published.size)
         self._frontier = frontier.extended(self.store.hashes(published.size, size))
         self._check_newest(size)
-        self._publisher = Publisher(self.directory, self.store, edge)
+        self._publisher = Publisher(self.directory, self.store, edge, self._second)
         self._publisher.start(Shown(size, self._note))
         self._index = Words(self.directory / SCRATCH, self.directory / DATABASE)
         self._index.tell()
@@ -395,12 +402,11 @@ def lock_folder(directory: Path, owner: str = "recorder owns this trail") -> int
     return handle
 
 
-def _keep_vkey(directory: Path, signer: Signer) -> None:
-    """Write the public key beside a new trail; a trail never changes its key or name in silence."""
-    path = directory / VKEY
-    vkey = signer.verifier.vkey()
+def _keep_vkey(path: Path, verifier: Verifier) -> None:
+    """Write a public key beside a new trail; a trail never changes its key or name in silence."""
+    vkey = verifier.vkey()
     if not path.exists():
-        write_files(directory, {VKEY: f"{vkey}\n".encode()})
+        write_files(path.parent, {path.name: f"{vkey}\n".encode()})
     elif path.read_text(encoding="utf-8").strip() != vkey:
         raise LogDamaged(
             "other_key", "the trail was begun with another key or name", "start it with the key it had"

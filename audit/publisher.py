@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from audit.checkpoint import read_checkpoint
 from audit.errors import AuditError, LogUnavailable
+from audit.second_signature import SecondSigner
 from audit.store import Store
 from audit.tiles import CHECKPOINT, WIDTH, Edge, drop_partials, write_files
 
@@ -37,8 +39,8 @@ class Shown:
 class Publisher:
     """The files of one log. `offer` and `let_pass` are called by the sequencer, `wait_for` by anybody."""
 
-    def __init__(self, directory: Path, store: Store, edge: Edge) -> None:
-        self._directory, self._store, self._edge = directory, store, edge
+    def __init__(self, directory: Path, store: Store, edge: Edge, second: SecondSigner | None = None) -> None:
+        self._directory, self._store, self._edge, self._second = directory, store, edge, second
         self._turn = threading.Condition()
         self._newest = self._shown = Shown()
         self._behind = 0  # commits that were offered and are not shown
@@ -152,7 +154,7 @@ class Publisher:
             begun = time.monotonic()
         refusal: AuditError | None = None
         try:
-            self._write(newest)
+            shown = self._write(newest)
         except Exception as error:  # noqa: BLE001  (a thread that dies would let the files fall behind unseen)
             refusal = _refusal(error)
             logger.warning("tiles not written yet: %s", refusal)
@@ -160,15 +162,18 @@ class Publisher:
             self._refusal, self._tried = refusal, time.monotonic()
             self._tries += 1
             if refusal is None:
-                self._shown = newest
+                self._shown = shown
                 self._behind -= taken
                 self._since = (
                     begun if self._behind else None
                 )  # at the earliest: the rest was offered after it
             self._turn.notify_all()
 
-    def _write(self, newest: Shown) -> None:
+    def _write(self, newest: Shown) -> Shown:
         """Write the tiles, then the checkpoint that needs them; what a later one replaces goes last."""
+        note = newest.note
+        if self._second is not None:
+            note += self._second.line(read_checkpoint(note), int(time.time()))
         filled: list[str] = []
         while self._edge.size < newest.size:
             end = min(newest.size, self._edge.size + PUBLISH_CHUNK)
@@ -176,9 +181,10 @@ class Publisher:
             write_files(self._directory, growth.files)
             self._edge = growth.edge
             filled += growth.filled
-        write_files(self._directory, {CHECKPOINT: newest.note.encode()})
+        write_files(self._directory, {CHECKPOINT: note.encode()})
         drop_partials(self._directory, filled)
         self._store.move_over()
+        return Shown(newest.size, note)
 
 
 def _refusal(error: Exception) -> AuditError:

@@ -28,6 +28,7 @@ from audit.details import MAX_DETAIL_BYTES, parse_submitted
 from audit.errors import AuditError, BadInput, LogUnavailable, NotFound, TooLarge
 from audit.event import MAX_EVENT_BYTES, Event, new_id, utc_now
 from audit.log import Log
+from audit.second_signature import SecondSigner
 from audit.store import EQUAL, Trouble
 from audit.store_search import COUNTED, MAX_ROWS, Search
 
@@ -243,6 +244,7 @@ def serve(
     path: Path,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
     details_key: bytes | None = None,
+    second: SecondSigner | None = None,
 ) -> None:
     """Run the recorder until it is told to stop (SIGTERM, SIGINT), between its own start and stop events.
 
@@ -250,7 +252,7 @@ def serve(
     """
     with (
         _private_umask(),
-        closing(Log(directory, signer, details_key=details_key)) as log,
+        closing(Log(directory, signer, details_key=details_key, second=second)) as log,
         closing(bind(path)) as listener,
     ):
         log.record(own_event("audit.start"))

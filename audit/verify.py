@@ -21,6 +21,7 @@ from audit.log import DATABASE, VKEY
 from audit.reconciliation import Reconciliation
 from audit.report import KEPT, SHOWN, Books, Confirmed, Findings, Name, Report
 from audit.retention_pruning import Announcement, read_pruned
+from audit.second_signature import check_second
 from audit.snapshot import Snapshot, Unreadable
 from audit.statement import Statement
 from audit.store import indexed
@@ -76,7 +77,7 @@ class _Verification:
 
     def run(self, vkey: str | None, since: str | None, trusted: Trusted) -> Report:
         verifier = self._key(vkey)
-        checkpoint = self._checkpoint(verifier) if verifier else None
+        checkpoint = self._checkpoint(verifier, trusted.second) if verifier else None
         if verifier and checkpoint:
             self._with_database(checkpoint, verifier)
             self._upper_tiles(checkpoint)
@@ -102,16 +103,19 @@ class _Verification:
         self.found.say("key", "ok", words)
         return verifier
 
-    def _checkpoint(self, verifier: Verifier) -> Checkpoint | None:
+    def _checkpoint(self, verifier: Verifier, second: Verifier | None) -> Checkpoint | None:
         try:
             checkpoint = self._read_checkpoint(verifier)
+            if second is not None:
+                check_second((self.directory / CHECKPOINT).read_text(encoding="utf-8"), second)
         except (OSError, UnicodeDecodeError):
             self.found.fail("checkpoint", "the checkpoint file is missing or not text")
             return None
         except ProofWrong as wrong:
             self.found.fail("checkpoint", wrong.message)
             return None
-        self.found.say("checkpoint", "ok", f"signed by the key: {checkpoint.size} entries")
+        twice = "" if second is None else ", and with ML-DSA-44 by the second"
+        self.found.say("checkpoint", "ok", f"signed by the key{twice}: {checkpoint.size} entries")
         return checkpoint
 
     def _read_checkpoint(self, verifier: Verifier) -> Checkpoint:

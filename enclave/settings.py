@@ -90,6 +90,7 @@ class TrailSettings(_Section):
     time-stamping authority and what its stamps lead to; `confirm_seconds`: how often all of them are asked.
     `access_days`, `decision_years`: how long details of persons are kept (`audit.retention`); more than 365 days take
     a `retention_reason`, a code that goes into the trail. `review_days`: how long what deserves a look may wait.
+    `second_signature`: sign published checkpoints with ML-DSA-44 too.
     """
 
     origin: str = Field("enclave.example/trail", pattern=r"^[!-*,-~]{3,120}$")
@@ -103,6 +104,7 @@ class TrailSettings(_Section):
     decision_years: int = Field(10, ge=1, le=50)
     retention_reason: Annotated[str, Field(pattern=r"^([a-z][a-z0-9_.-]{0,63})?$")] = ""
     review_days: int = Field(30, ge=1, le=366)
+    second_signature: bool = False
 
 
 class NotebookSettings(_Section):

@@ -118,6 +118,7 @@ def components(settings: Settings) -> tuple[Component, ...]:
         ),
         *("--origin", settings.trail.origin, "--key-file", str(state / "keys" / "trail.key")),
         *("--passphrase-file", str(settings.passphrase_file)),
+        *(["--second-signature"] if settings.trail.second_signature else []),
     )
     confirmer = _confirmer(settings)
     hub_config = str(Path(__file__).parent / "hub" / "config.py")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from audit import key_file
+from audit.second_signature import second_key_file
 from enclave.commands.console import As, Json, PasswordFile, Signed, plain, show, sign_in
 from enclave.commands.dataset_commands import one_intake
 from enclave.errors import BadInput, Refused
@@ -159,8 +160,10 @@ def _seal_under(signed: Signed, new: bytes) -> None:
     keyring = _keyring(settings)
     if keyring.exists() and not _opens(keyring, new):
         change_keyring_passphrase(keyring, old, new)
-    for name in ("trail.key", "details.key"):
-        key_file.change_passphrase(settings.state / "keys" / name, old, new)
+    trail = settings.state / "keys" / "trail.key"
+    second = [path for path in (second_key_file(trail),) if path.exists()]
+    for path in (trail, trail.with_name("details.key"), *second):
+        key_file.change_passphrase(path, old, new)
 
 
 def _opens(keyring: Path, passphrase_given: bytes) -> bool:

@@ -28,7 +28,7 @@ def gate(log):
 
     def hang(newest):
         opened.wait()
-        write(newest)
+        return write(newest)
 
     log._publisher._write = hang
     yield opened
