@@ -490,9 +490,9 @@ FAULTS: dict[str, tuple[Callable[[Patch], bool], Fault]] = {
         ),
     ),
     # two tables asked together
-    "a feature of the next unit": (
+    "a feature of another unit": (
         neighbours_in_two_tables,
-        gathered(lambda f: f.sort(UNIT).with_columns(pl.exclude(UNIT).shift(-1))),
+        gathered(lambda f: f.sort(UNIT).with_columns(pl.exclude(UNIT).reverse())),
     ),
     "a feature of all units of the part": (
         neighbours_in_two_tables,
