@@ -52,7 +52,7 @@ class PopulationDesk(PeopleDesk):
 
     def _profile_of(self, person: Person, dataset: Dataset) -> Json | None:
         """Give the dataset's profile as the page shows it; None where nobody had one made."""
-        asked = describe(self.visitor(person), HOUSE, dataset, "none", roles=tuple(MAY_LOOK))
+        asked = describe(self.visitor(person), HOUSE, dataset, "none", roles=tuple(sorted(MAY_LOOK)))
         try:
             told = self.engine.call("POST", "/v1/profile", asked.model_dump())
         except EnclaveError as refusal:
