@@ -396,3 +396,11 @@ def test_what_is_no_feature_is_refused_with_the_closest_form(code: str, build: A
         build(ds)
     assert refused.value.code == code
     assert refused.value.to_do
+
+
+def test_a_question_with_features_runs_on_made_up_rows(ds: Any):
+    women = ds.filter(ds.sex == "F")
+    answer = ds.with_features(women, stays=women.count()).group_by("stays").count().on_mock(rows=400)
+    assert [row["stays"] for row in answer.rows] == list(range(21))
+    assert answer.rows[0]["count"]["value"] > answer.rows[3]["count"]["value"]
+    assert (ds.linkable, ds.rows_per_group, ds.denominators) == (False, None, {})

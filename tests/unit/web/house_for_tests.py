@@ -272,7 +272,8 @@ class HouseForTests:
 
     def rehearse(self, person: Person, project: str, question: Json, rows: int, seed: int) -> Json:
         asked = parse(question)
-        told = rehearsal.rehearse(asked, self.declared(asked.dataset), rows, seed)
+        other = None if asked.features is None else self.declared(asked.features.dataset)
+        told = rehearsal.rehearse(asked, self.declared(asked.dataset), rows, seed, other)
         return {**told, "left": {"population": 0, "project": 0, "person": 0}, "index": None}
 
     def declared(self, dataset: str) -> Table:
