@@ -182,6 +182,12 @@ def test_every_book_of_an_open_house_agrees_with_its_trail_and_a_package_carries
         "anomalies"
     ]
     assert told["books"]["records"] > 30
+    stated = watched.folder / "statement.jsonl"
+    for code in (0, 2):  # a file that is there is left alone
+        done = watched.lived.command("audit", "reconcile", "--out", str(stated), person=cast.AUDITOR)
+        assert done.returncode == code, done.stderr
+    elsewhere = [sys.executable, "-m", "audit", "verify", str(watched.settings.state / "trail")]
+    assert subprocess.run([*elsewhere, "--against", str(stated)], check=False).returncode == 0
     (watched.settings.state / "releases" / request / "package.sealed").write_bytes(b"another")
     assert [one["code"] for one in watched.reconciled()["anomalies"]] == ["other_bytes"]
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import io
+import json
 
 import polars as pl
 import pytest
 from rich.console import Console
 
-from enclave.demo.cast import HOSPITAL, PROJECT, RAND, RESEARCHER, SEED
+from enclave.demo.cast import AUDITOR, HOSPITAL, PROJECT, RAND, RESEARCHER, SEED
 from enclave.demo.check import in_the_notebook_and_at_the_desk
 from enclave.demo.hospital_stays import hospital_stays
 from enclave.demo.play import Play
@@ -45,6 +46,12 @@ def test_a_notebook_asks_nothing_else_gets_out_and_a_release_needs_two_others(
 
 def test_the_trail_verifies_and_one_changed_byte_is_found(play: Play, lived: Lived) -> None:
     verified(play, lived.house)
+
+
+def test_every_book_of_the_house_agrees_with_the_trail(play: Play, lived: Lived) -> None:
+    told = json.loads(lived.command("audit", "reconcile", "--json", person=AUDITOR).stdout)
+    assert told["books"]["unread"] == []
+    assert told["books"]["differences"] == 0, told["anomalies"]
 
 
 def test_no_file_of_the_house_holds_a_name_a_number_or_a_note(play: Play, lived: Lived) -> None:

@@ -12,7 +12,9 @@ import pytest
 from audit.confirm import confirm
 from audit.confirmations import Trusted
 from audit.cosignature import cosign
+from audit.event import new_id, utc_now
 from audit.log import Log
+from audit.statement import SOURCES, Heading, Record, Statement
 from audit.timestamp import read_roots, stamp
 from audit.verify import verify
 
@@ -22,7 +24,16 @@ import _rewrite  # noqa: E402
 
 sys.path.remove(str(VECTORS))
 NOW = 1_790_000_000
-HOLDS = ("nothing", "one witness", "two witnesses", "memory of a witness", "stamps", "a stamped checkpoint")
+ORIGIN = "enclave.example/trail"
+HOLDS = (
+    "nothing",
+    "one witness",
+    "two witnesses",
+    "memory of a witness",
+    "stamps",
+    "a stamped checkpoint",
+    "the house's books",
+)
 
 
 class World:
@@ -30,6 +41,8 @@ class World:
 
     def __init__(self, trail, signer, one, two, tsa) -> None:
         self.trail, self.signer, self.one, self.two, self.tsa = trail, signer, one, two, tsa
+        self.books: list[Record] = []
+        self.stated = 301
         self.before = shutil.copytree(trail, trail.parent / "backup")
 
     def confirm(self):
@@ -37,7 +50,7 @@ class World:
         assert (len(done.witnesses), done.stamped, done.refusals) == (2, True, ())
 
     def seen_by(self, held):
-        trusted, since = Trusted(), None
+        trusted, since, books = Trusted(), None, None
         if held == "one witness":
             trusted = Trusted((self.one.witness.key,))
         elif held == "two witnesses":
@@ -48,12 +61,17 @@ class World:
             trusted = Trusted(stamp_roots=read_roots(self.tsa.root.read_bytes()))
         elif held == "a stamped checkpoint":
             since = self.kept
-        return not verify(self.trail, self.signer.verifier.vkey(), since, trusted).integrity
+        elif held == "the house's books":
+            heading = Heading(log=ORIGIN, at=utc_now(), before=self.stated, after=self.stated, read=SOURCES)
+            books = Statement(heading=heading, records=tuple(self.books))
+        report = verify(self.trail, self.signer.verifier.vkey(), since, trusted, books)
+        return not (report.integrity and report.completeness)
 
 
 @pytest.fixture
 def world(trail, signer, make, start_witness, tsa):
     made = World(trail, signer, start_witness("one"), start_witness("two"), tsa)
+    made.make = make
     log = Log(trail, signer)
     log.record(make())
     log.prove(300)
@@ -113,18 +131,37 @@ def restores_a_backup(world):
 
 
 def never_records(world):
-    """An act that was not announced leaves nothing to find."""
+    """An act that was not announced leaves nothing to find, and no line in any book."""
 
 
-# Who sees it, in the order of HOLDS.
+def never_records_and_leaves_a_line(world):
+    """An act that was not announced has to be paid for, or kept somewhere."""
+    world.books.append(Record(kind="charge", id="c1", event=new_id(), index=301, rho_micro=10))
+
+
+def rolls_the_ledger_back(world):
+    """The trail is whole; a question that was answered is no longer paid for."""
+    log = Log(world.trail, world.signer)
+    asked = world.make(phase="intent", dp={"rho_micro": 10})
+    log.record(asked)
+    log.record(world.make(phase="outcome", outcome="success", corr=asked.corr))
+    log.prove(302)
+    log.close()
+    world.confirm()
+    world.stated = 303
+
+
+# Who sees it, in the order of HOLDS. The forged logs are an entry shorter than the house has seen: its books say so.
 TABLE = {
-    writes_files: (True, True, True, True, True, True),
-    holds_the_key: (True, True, True, True, True, True),
-    holds_the_key_and_clears_up: (False, True, True, True, True, True),
-    holds_one_witness_too: (False, False, True, True, True, True),
-    holds_both_witnesses_and_buys_a_stamp: (False, False, False, True, False, True),
-    restores_a_backup: (False, True, True, True, True, True),
-    never_records: (False, False, False, False, False, False),
+    writes_files: (True, True, True, True, True, True, True),
+    holds_the_key: (True, True, True, True, True, True, True),
+    holds_the_key_and_clears_up: (False, True, True, True, True, True, True),
+    holds_one_witness_too: (False, False, True, True, True, True, True),
+    holds_both_witnesses_and_buys_a_stamp: (False, False, False, True, False, True, True),
+    restores_a_backup: (False, True, True, True, True, True, True),
+    never_records: (False, False, False, False, False, False, False),
+    never_records_and_leaves_a_line: (False, False, False, False, False, False, True),
+    rolls_the_ledger_back: (False, False, False, False, False, False, True),
 }
 
 
