@@ -156,8 +156,10 @@ class Reconciliation:
         if act.type == SHRED:
             gone = _of(act.intent, "manifest")
             self._left["version"].update({} if gone is None else {gone["id"]: _Left(index, None)})
-        elif (made := _of(act.outcome, "manifest")) is not None and made.get("sha256"):
-            self._left["version"][made["id"]] = _Left(index, made["sha256"])
+            return
+        for made in act.outcome.get("object", ()):
+            if made["kind"] == "manifest" and "sha256" in made:
+                self._left["version"][made["id"]] = _Left(index, made["sha256"])
 
     def _demand(self, act: _Act) -> None:
         """Look for the records that a finished act must have left."""

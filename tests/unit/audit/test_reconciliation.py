@@ -315,6 +315,16 @@ def test_keys_wrapped_anew_are_the_ones_that_count(house):
     assert house.found() == []
 
 
+def test_a_version_written_anew_is_the_next_one_beside_the_one_it_was_made_of(house):
+    imported(house)
+    before = thing("manifest", "stays.v1", ONE)
+    begun = house.tell("data.compact", "dataset:stays", before)
+    house.end(begun, objects=[thing("dataset", "stays"), before, thing("manifest", "stays.v2", TWO)])
+    house.write("version", "stays.v1", sha256=ONE)
+    house.write("version", "stays.v2", sha256=TWO)
+    assert house.found() == []
+
+
 def test_what_was_shredded_must_be_gone(house):
     imported(house)
     shredded(house)
