@@ -39,6 +39,7 @@ LOCK: Final = "lock"
 VKEY: Final = "vkey"
 MAX_BATCH: Final = 256
 PRUNE_SECONDS: Final = 10.0
+PROVE_SECONDS: Final = 10.0  # a proof is the one thing that waits for files
 RESTORE: Final = "keep the folder as it is and verify it against the last export"
 
 logger = logging.getLogger(__name__)
@@ -184,7 +185,7 @@ class Log:
         frontier = self._frontier
         return Checkpoint(self._signer.name, frontier.size, frontier.root())
 
-    def prove(self, index: int, timeout: float = 2.0) -> str:
+    def prove(self, index: int, timeout: float = PROVE_SECONDS) -> str:
         """Give the proof file of an entry, waiting (seconds) for the files to show it; of a pruned one without it.
 
         Raises NotFound for an entry that is not there, LogUnavailable when the files stay behind.

@@ -17,10 +17,14 @@ from audit.second_signature import SecondSigner
 from audit.store import Store
 from audit.tiles import CHECKPOINT, WIDTH, Edge, drop_partials, write_files
 
-PACE_SECONDS: Final = 0.1  # commits within it are shown together; who asks for a proof does not wait for it
+QUIET_SECONDS: Final = (
+    0.1  # without a commit: then what is there is shown; who asks for a proof does not wait for it
+)
+BUSY_SECONDS: Final = 2.0  # the longest wait for quiet: writing files slows the commits of the moment
+BUSY_COMMITS: Final = 512
 RETRY_SECONDS: Final = 0.5
 PATIENCE_SECONDS: Final = 1.0  # below what a caller of the recorder waits for an answer
-MOST_COMMITS_BEHIND: Final = 1_024  # beyond either, nothing more is recorded until the files have caught up
+MOST_COMMITS_BEHIND: Final = 2_048  # beyond either, nothing more is recorded until the files have caught up
 MOST_SECONDS_BEHIND: Final = 10.0
 NOT_SHOWN: Final = -1
 PUBLISH_CHUNK: Final = 16 * WIDTH
@@ -45,6 +49,7 @@ class Publisher:
         self._newest = self._shown = Shown()
         self._behind = 0  # commits that were offered and are not shown
         self._since: float | None = None  # when the oldest of them was offered
+        self._latest = 0.0  # when the newest of them was
         self._refusal: AuditError | None = None
         self._tries = 0
         self._tried = 0.0  # when the last try ended
@@ -69,8 +74,11 @@ class Publisher:
         with self._turn:
             self._newest = newest
             self._behind += 1
+            self._latest = time.monotonic()
             if self._since is None:
-                self._since = time.monotonic()
+                self._since = self._latest
+                self._turn.notify_all()
+            elif self._behind == BUSY_COMMITS:
                 self._turn.notify_all()
 
     def let_pass(self) -> None:
@@ -145,7 +153,12 @@ class Publisher:
             return None
         if self._urgent or self._since is None:
             return 0
-        due = self._tried + RETRY_SECONDS if self._refusal else self._since + PACE_SECONDS
+        if self._refusal is not None:
+            due = self._tried + RETRY_SECONDS
+        elif self._behind >= BUSY_COMMITS:
+            return 0
+        else:
+            due = min(self._latest + QUIET_SECONDS, self._since + BUSY_SECONDS)
         return max(0, due - time.monotonic())
 
     def _try(self) -> None:

@@ -56,6 +56,16 @@ def test_commits_that_come_quickly_share_their_files(log, make, gate):
     assert len(list((log.directory / "tile/0/000.p").iterdir())) < 20
 
 
+def test_a_log_that_is_never_quiet_shows_its_files_all_the_same(log, make, monkeypatch):
+    monkeypatch.setattr(publisher, "QUIET_SECONDS", 60)
+    monkeypatch.setattr(publisher, "BUSY_SECONDS", 60)
+    monkeypatch.setattr(publisher, "BUSY_COMMITS", 3)
+    for _ in range(3):
+        log.record(make())
+    with log._publisher._turn:
+        assert log._publisher._turn.wait_for(lambda: log._publisher.shown.size == 3, 10)
+
+
 def test_files_that_hang_stop_the_log_after_a_while(log, make, gate, monkeypatch):
     log.record(make())
     monkeypatch.setattr(publisher, "MOST_SECONDS_BEHIND", 0)
