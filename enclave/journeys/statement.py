@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from audit.event import utc_now
 from audit.statement import SOURCES, Heading, Record, Source, Statement
+from enclave.agreements.store import AgreementStore
 from enclave.errors import EnclaveError
 from enclave.house_table import every_line
 from enclave.local_http import LocalService
@@ -116,11 +117,20 @@ class BooksOfTheHouse:
             yield Record(kind="package", id=request, sha256=found)
 
     def _versions(self) -> Iterator[Record]:
-        for manifest in sorted(self.shelves.glob(f"*/*/{MANIFEST_NAME}")):
-            version = manifest.parent
-            if WHOLE.fullmatch(version.name):
-                digest = sha256(manifest.read_bytes()).hexdigest()
-                yield Record(kind="version", id=f"{version.parent.name}.{version.name}", sha256=digest)
+        """State the manifest each version is read by: the one the house records, where it lies there, else the first.
+
+        A rotation writes another beside the first, and the first stays.
+        """
+        agreements = AgreementStore(self.house)
+        for first in sorted(self.shelves.glob(f"*/*/{MANIFEST_NAME}")):
+            dataset, version = first.parent.parent.name, first.parent.name
+            if not WHOLE.fullmatch(version):
+                continue
+            lying = {sha256(path.read_bytes()).hexdigest() for path in first.parent.glob("manifest*.json")}
+            recorded = {f"v{one.version}": one.manifest_sha256 for one in agreements.versions(dataset)}
+            used = recorded.get(version)
+            digest = used if used in lying else sha256(first.read_bytes()).hexdigest()
+            yield Record(kind="version", id=f"{dataset}.{version}", sha256=digest)
 
 
 def running_sessions(hub: Path) -> Iterator[Record]:

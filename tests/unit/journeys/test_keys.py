@@ -6,17 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from audit.verify import verify
 from enclave.agreements.key_backups import KeyBackups
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset, Partner
 from enclave.errors import ComponentDown, EnclaveError, NotFound, Refused
 from enclave.house import open_house
 from enclave.journeys.keys import KeyTools, attest, backup_destroyed, note_backup, rotate, shred
+from enclave.journeys.statement import BooksOfTheHouse
 from enclave.people import Person, Role
-from enclave.recording import Visitor
+from enclave.recording import Actor, Visitor
 from tests.unit.agreements.receipt_for_tests import receipt as store_receipt
 from tests.unit.journeys.recorder_for_tests import RecorderForTests
 from tests.unit.vault.helpers import PASSPHRASE, Keyrings, query, receipt, research_table, write
@@ -270,3 +273,30 @@ def test_without_the_recorder_nothing_is_destroyed(safe: Safe) -> None:
     safe.recorder.down = False
     assert safe.rows(safe.current(1)) == safe.rows(safe.current(2)) == 40
     assert ":1:" in safe.current(2).wrapped_keys["research"]
+
+
+def test_manifests_on_the_disk_agree_with_the_trail_after_a_rotation_and_a_shredding(safe: Safe) -> None:
+    rotate(safe.tools, OPERATOR)
+    shred(safe.tools, OPERATOR, DATASET, 1)
+    books = BooksOfTheHouse(
+        recorder=safe.recorder,
+        engine=SimpleNamespace(call=lambda *_: {"records": []}),
+        house=safe.tools.agreements._engine,
+        packages=SimpleNamespace(requests=list),
+        keys=SimpleNamespace(public_key=lambda _: b""),
+        shelves=safe.root,
+        hub=Path("nowhere"),
+    )
+    statement = books.statement(safe.recorder.single("audit.verify", actor=Actor("a", "person", "auditor")))
+    assert [one.id for one in statement.records if one.kind == "version"] == [f"{DATASET}.v2"]
+    assert statement.heading.unread == ("hub",)
+    found = verify(safe.recorder.directory, against=statement).anomalies
+    assert [one for one in found if one.code == "other_bytes" or "vault" in one.code] == []
+    partial = safe.root / DATASET / "v3.partial"
+    partial.mkdir()
+    (partial / "manifest.json").write_text("{}")  # what a killed intake left
+    (renewed,) = (safe.root / DATASET / "v2").glob("manifest-*.json")
+    renewed.write_bytes(renewed.read_bytes() + b" ")
+    statement = books.statement(safe.recorder.single("audit.verify", actor=Actor("a", "person", "auditor")))
+    found = verify(safe.recorder.directory, against=statement).anomalies
+    assert [one.about for one in found if one.code == "other_bytes"] == [f"{DATASET}.v2"]

@@ -250,19 +250,3 @@ def charge_of_another_trail() -> tuple[Charge, Receipt]:
 def test_a_trail_cut_under_a_ledger_is_told_by_the_ledger(house: Engine, tmp_path: Path) -> None:
     house.desk.ledger.reenter(*charge_of_another_trail())
     assert "in_ledger_not_in_trail" in dict(compared(house, tmp_path))
-
-
-def test_a_version_brought_in_and_its_manifest_agree_until_one_is_replaced(
-    house: Engine, tmp_path: Path
-) -> None:
-    manifest = house.desk.root / "stays" / "v1" / "manifest.json"
-    told = house.recorder.intent(
-        "data.import", actor=Actor("i", "person", "intake_agent"), objects=[EventObject("dataset", "stays")]
-    )
-    about = EventObject("manifest", "stays.v1", sha256=house.manifests["stays", 1])
-    house.recorder.outcome(told, "success", objects=[about])
-    (house.desk.root / "stays" / "v2.partial").mkdir()
-    (house.desk.root / "stays" / "v2.partial" / "manifest.json").write_text("{}")
-    assert compared(house, tmp_path) == []
-    manifest.write_text("{}")
-    assert compared(house, tmp_path) == [("other_bytes", "stays.v1")]
