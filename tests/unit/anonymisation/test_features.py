@@ -221,3 +221,16 @@ def test_features_of_a_damaged_shelf_are_refused_without_a_value() -> None:
     with pytest.raises(Damaged) as refused:
         aggregate.aggregate(plan, [frame({}).lazy()], SEED, [RESULTS.lazy(), RESULTS.lazy()])
     assert refused.value.code == "unit_torn"
+
+
+def test_a_feature_beyond_its_bounds_stops_everything() -> None:
+    asked = question(features=taking({"name": "worst", "stat": "max", "column": "value"})).features
+    assert asked is not None
+    fitted = features.fit(asked, STAYS, LABS)
+    beyond = pl.DataFrame(
+        {UNIT: [1, 2], LET_PREFIX + "worst": [200, 201]}, schema_overrides={UNIT: pl.UInt64}
+    )
+    features.assert_features(fitted, beyond.head(1))
+    with pytest.raises(Damaged) as refused:
+        features.assert_features(fitted, beyond)
+    assert refused.value.code == "bound_violated"

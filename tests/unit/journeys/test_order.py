@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from enclave.agreements.words import Agreement, Dataset, Grant, MemberRole, Project, Use
-from enclave.errors import Refused
+from enclave.errors import BadInput, Refused
+from enclave.journeys.matter import dataset_of, features_of
 from enclave.journeys.question import order
 from enclave.people import Person, Role
 from enclave.recording import Visitor
@@ -78,3 +79,13 @@ def test_features_need_an_agreement_that_allows_questions_of_their_dataset_too(c
     with pytest.raises(Refused) as refused:
         ordered(agreement("stays"), *held, features=FEATURES)
     assert refused.value.code == code
+
+
+def test_datasets_are_named_before_anything_else_of_a_question_is_looked_at() -> None:
+    assert dataset_of({"dataset": "stays", "ask": object()}) == "stays"
+    assert features_of({"features": FEATURES}) == "results"
+    for hostile in ({}, {"features": 3}, {"features": {"dataset": ["results"]}}):
+        assert features_of(hostile) is None
+    with pytest.raises(BadInput) as refused:
+        dataset_of({"dataset": 3})
+    assert refused.value.code == "question_form"
