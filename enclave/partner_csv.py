@@ -26,7 +26,7 @@ UTF_8: Final = "utf-8"
 LATIN_1: Final = "windows-1252"
 PIECE_BYTES: Final = 4 << 20
 # What is parsed, typed and split at a time: several times as much memory as these bytes. No row is longer.
-BLOCK_BYTES: Final = 2 << 20
+BLOCK_BYTES: Final = 3 << 19
 # A byte of Windows-1252 becomes three bytes of UTF-8 at most.
 GROWS_TO: Final = 3
 # A header that long is not the header of a table; it would have to be held in memory whole.

@@ -5,6 +5,7 @@ as the encrypted parts of their shelves. A version becomes visible by one rename
 """
 
 import fcntl
+import mmap
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -41,7 +42,10 @@ from vault.spill import Spill
 PARTIAL: Final = ".partial"
 SPILL: Final = "spill"
 # Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
-SPILL_ROWS: Final = 64 * 1024
+SPILL_ROWS: Final = 48 * 1024
+# What a process may hold before memory in stock goes back to the system.
+STOCK_BELOW: Final = 320 << 20
+RESIDENT: Final = Path("/proc/self/statm")
 # Buckets ordered and written at once; each is in memory whole.
 WRITE_THREADS: Final = 2
 MAX_BUCKETS: Final = 4096
@@ -97,8 +101,6 @@ def write_stream(
             for batch in batches:
                 writer.add(batch)
             writer.share_out()
-            # What sharing out held would otherwise lie idle beside what ordering takes
-            pa.default_memory_pool().release_unused()
             data_keys = {}
             for shelf in plan.shelves:
                 context = shelf_context(plan.dataset, plan.version, shelf)
@@ -185,6 +187,7 @@ class _Writer:
             rows = table.combine_chunks().take(order)
             del table
             self.spill.put(shelf, _one_batch(rows), bounds)
+        _hand_back()
 
     def write_parts(
         self, data_keys: Mapping[str, bytes], inspect: Inspect, report: Callable[[], None]
@@ -217,6 +220,7 @@ class _Writer:
 
     def _taken(self, shelf: str, bucket: int) -> pa.Table:
         """Take a bucket up from the spill."""
+        _hand_back()
         schema, rows = self.schemas[shelf], self.spill.take(shelf, bucket)
         if not rows:
             return schema.empty_table()
@@ -254,6 +258,12 @@ class _Writer:
         place = Place(self.plan.dataset, self.plan.version, shelf, name)
         written = write_encrypted(self.folder / path, table, place, data_key)
         return Part.model_validate({"path": path, "shelf": shelf, **vars(written)})
+
+
+def _hand_back() -> None:
+    """Give memory that is kept in stock back, once this process holds a lot: kept, it spares the work of new pages."""
+    if int(RESIDENT.read_text().split()[1]) * mmap.PAGESIZE > STOCK_BELOW:
+        pa.default_memory_pool().release_unused()
 
 
 def _one_batch(rows: pa.Table) -> pa.RecordBatch:

@@ -120,6 +120,7 @@ def test_what_becomes_of_each_row_and_column_is_reported_and_put_aside_sealed(ho
     assert report.columns["urgent"].unread == 1
     assert sorted(path.name for path in house.tools.quarantine.iterdir()) == [
         "stays-v1.key",
+        "stays-v1.reasons",
         "stays-v1.sealed",
     ]
     assert house.caps.declared == [("inhabitants", 2_000_000)]

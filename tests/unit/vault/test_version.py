@@ -35,10 +35,12 @@ def read(root: Path, manifest: Manifest, keys: Keyrings, shelf: str) -> pl.DataF
     return open_shelf(root, manifest, shelf, keys.engine, query()).read()
 
 
+@pytest.mark.parametrize("stock", [0, 1 << 60])
 def test_a_stream_of_batches_is_stored_as_the_whole_table_would_be(
-    tmp_path: Path, shared: Keyrings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, shared: Keyrings, monkeypatch: pytest.MonkeyPatch, stock: int
 ) -> None:
     monkeypatch.setattr(version, "SPILL_ROWS", 90)
+    monkeypatch.setattr(version, "STOCK_BELOW", stock)
     table = research_table()
     manifest = write_stream(tmp_path, PLAN, batches(table, 35), keys=shared.intake, receipt=IMPORT)
     stored = read(tmp_path, manifest, shared, "research")
