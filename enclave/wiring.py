@@ -37,6 +37,7 @@ from enclave.shelf_rewriter import rewrite_apart
 from vault.envelope import seal, unseal
 from vault.keyring import create_keyring, open_keyring
 from vault.keys import KeyService, Rights
+from vault.manifest import version_folder
 from vault.sealed_list import SealedLists
 from vault.warm import WarmColumns
 
@@ -254,6 +255,9 @@ def objection_tools(settings: Settings, stores: Stores) -> ObjectionTools:
         backups=KeyBackups(stores.engine),
         recorder=recorder(settings, "command-line"),
         tell_engine=EngineEar(settings),
+        on_disk=lambda dataset, version: version_folder(
+            settings.state / "shelves", dataset, version
+        ).exists(),
     )
 
 

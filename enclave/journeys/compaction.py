@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from anonymisation.bounds import UNIT
 from enclave.agreements.objections import ObjectionBook
 from enclave.agreements.words import Dataset, DatasetVersion
-from enclave.journeys.keys import Attestation, KeyTools, operator, shred
+from enclave.journeys.keys import Attestation, KeyTools, left_on_disk, operator, shred
 from enclave.journeys.objection import id_type_of, last_that_concerns, units_on
 from enclave.recording import Actor, EventObject, Recorder, Visitor, recorded
 from vault.compaction import Rewritten, compacted_folder, put_together, rewrite_shelf
@@ -179,13 +179,10 @@ def _rewritten(
     progress: Progress,
 ) -> int:
     version = max(one.version for one in _versions(tools, about.id)) + 1
-    told = [
-        EventObject("dataset", about.id),
-        EventObject("population", about.population),
-        EventObject("manifest", f"{about.id}.v{current.version}", current.manifest_sha256),
-    ]
+    told = [EventObject("dataset", about.id), EventObject("population", about.population)]
+    old = EventObject("manifest", f"{about.id}.v{current.version}", current.manifest_sha256)
     counts = {"version": version, "from_version": current.version}
-    with recorded(tools.recorder, "data.compact", actor=actor, objects=told, counts=counts) as act:
+    with recorded(tools.recorder, "data.compact", actor=actor, objects=[*told, old], counts=counts) as act:
         manifest = _write_anew(tools, actor, about, current, version, progress)
         tools.care.agreements.publish_compacted(current, version, manifest.sha256, covered, act.receipt)
         tools.care.forget(about.id)
@@ -232,8 +229,12 @@ def _write_anew(
 def _destroy_older(
     tools: CompactTools, visitor: Visitor, dataset: str, version: int
 ) -> tuple[Attestation, ...]:
-    """Destroy every older version but the answers paid for, which are about nobody."""
-    older = [one for one in _versions(tools, dataset) if one.version < version and not one.shredded]
+    """Destroy every older version but the answers paid for, which are about nobody; again where a crash cut it short."""
+    older = [
+        one
+        for one in _versions(tools, dataset)
+        if one.version < version and (not one.shredded or left_on_disk(tools.care, dataset, one.version))
+    ]
     return tuple(
         attested
         for one in older

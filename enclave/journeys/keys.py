@@ -16,7 +16,7 @@ from enclave.people import Role
 from enclave.quarantine import REASONS
 from enclave.recording import Actor, EventObject, Recorder, Visitor, recorded
 from vault.keys import KeyService
-from vault.manifest import quarantine_context, read_manifest, rewrap_manifest
+from vault.manifest import quarantine_context, read_manifest, rewrap_manifest, version_folder
 from vault.receipt import Receipt
 from vault.sealed_list import SealedLists
 from vault.shredding import shred_version
@@ -139,6 +139,12 @@ def backup_destroyed(tools: KeyTools, visitor: Visitor, name: str) -> None:
         tools.backups.destroy(name, act.receipt)
 
 
+def left_on_disk(tools: KeyTools, dataset: str, version: int) -> bool:
+    """Say whether files of a version are there: of a shredded one its destruction was cut short."""
+    folder = version_folder(tools.root, dataset, version)
+    return folder.exists() or any(path.exists() for path in _put_aside(tools, dataset, version))
+
+
 def operator(visitor: Visitor) -> Actor:
     """Give the operator as the trail writes them; raises `Refused` for anybody else."""
     has_role(visitor.person, KEEPS_KEYS)
@@ -207,8 +213,8 @@ def _shred_one(tools: KeyTools, actor: Actor, one: DatasetVersion, *, keep_answe
         shred_version(
             tools.root, one.dataset, one.version, tools.keys, act.receipt, keep_answers=keep_answers
         )
-        for suffix in (".sealed", ".key", REASONS):
-            (tools.quarantine / f"{one.dataset}-v{one.version}{suffix}").unlink(missing_ok=True)
+        for path in _put_aside(tools, one.dataset, one.version):
+            path.unlink(missing_ok=True)
         tools.forget(one.dataset)
         index = tools.agreements.shredded_at(one.dataset)[one.version]
         told = _attestation(tools, one.dataset, one.version, index)
@@ -216,6 +222,10 @@ def _shred_one(tools: KeyTools, actor: Actor, one: DatasetVersion, *, keep_answe
         act.closing["objects"] = _told(told)
         act.closing["counts"] = {**counts, "backups": len(told.backups)}
     return told
+
+
+def _put_aside(tools: KeyTools, dataset: str, version: int) -> list[Path]:
+    return [tools.quarantine / f"{dataset}-v{version}{suffix}" for suffix in (".sealed", ".key", REASONS)]
 
 
 def _attestation(tools: KeyTools, dataset: str, version: int, index: int) -> Attestation:

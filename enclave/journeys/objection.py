@@ -110,6 +110,7 @@ class ObjectionTools:
     backups: KeyBackups
     recorder: Recorder
     tell_engine: TellEngine
+    on_disk: Callable[[str, int], bool]  # whether files of a version are still there
     today: Callable[[], date] = field(default=lambda: datetime.now(UTC).date())
 
 
@@ -263,12 +264,13 @@ def _removal(tools: ObjectionTools, dataset: str, one: Objection) -> Removal:
     could = [version for version in tools.agreements.versions(dataset) if version.version not in clean]
     shredded_at = tools.agreements.shredded_at(dataset)
     today = tools.today()
-    gone = tuple(version.version for version in could if version.shredded)
+    # A destruction that was cut short left files, and may have left their keys: that is not removed yet
+    left = tuple(one.version for one in could if not one.shredded or tools.on_disk(dataset, one.version))
+    gone = tuple(one.version for one in could if one.version not in left)
     opening = {
         backup.id
         for backup in tools.backups.all()
         for version in gone
         if backup.opens(shredded_at[version], today)
     }
-    left = tuple(version.version for version in could if not version.shredded)
     return Removal(dataset, gone, left, tuple(sorted(opening)))

@@ -15,10 +15,12 @@ from anonymisation.profile import Profile
 from enclave.errors import Refused
 from enclave.journeys.sealed_answers import answer_name, seal_answer, unseal_answer
 from enclave.recording import Actor, EventObject, Recorded, Recorder, recorded
+from vault.errors import VaultRefused
 from vault.keys import KeyService
 
 HOUSE: Final = "House"
 """Whom a profile is charged to beside the population; no project's id has a capital letter."""
+GONE: Final = frozenset({"key_shredded", "key_context_unknown"})
 
 Read = Callable[[Recorded], Sequence[pl.LazyFrame]]
 
@@ -30,18 +32,20 @@ class Profiles:
     ledger: Ledger
     keys: KeyService
     recorder: Recorder
-    _opened: dict[str, Profile] = field(default_factory=dict)
+    _opened: dict[str, Profile | None] = field(default_factory=dict)
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, dataset: str, actor: Actor) -> Profile | None:
-        """Give the newest profile of a dataset, of whichever version; None where none was ever paid for."""
+        """Give the newest profile of a dataset, of whichever version; None where none was paid for, or it was shredded."""
         entry = self._newest(dataset)
         if entry is None:
             return None
         if entry.reservation.id not in self._opened:  # only the first waits, also for a profile being made
             with self._one_at_a_time:
                 known = self._opened.get(entry.reservation.id)
-                self._opened[entry.reservation.id] = known or self._open(entry.reservation.charge, actor)
+                self._opened[entry.reservation.id] = known or self._unless_shredded(
+                    entry.reservation.charge, actor
+                )
         return self._opened[entry.reservation.id]
 
     def make(
@@ -100,6 +104,15 @@ class Profiles:
                 dataset=table.dataset,
                 version=table.version,
             )
+
+    def _unless_shredded(self, charge: Charge, actor: Actor) -> Profile | None:
+        """Open a profile; one whose version was shredded since is gone with it, and stops nobody's question."""
+        try:
+            return self._open(charge, actor)
+        except VaultRefused as refused:
+            if refused.code not in GONE:
+                raise
+            return None
 
     def _open(self, charge: Charge, actor: Actor) -> Profile:
         kept = self.ledger.replay(HOUSE, charge.question_sha256, charge.dataset, charge.version) or b""

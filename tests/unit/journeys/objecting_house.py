@@ -23,7 +23,7 @@ from enclave.journeys.compaction import (
     compact,
     rewrite,
 )
-from enclave.journeys.keys import KeyTools
+from enclave.journeys.keys import KeyTools, left_on_disk
 from enclave.journeys.objection import Acknowledged, ObjectionTools, record
 from enclave.journeys.question import Desk, Order
 from enclave.people import Person, Role
@@ -134,7 +134,15 @@ def objecting_house(state: Path, keyring: Path) -> ObjectingHouse:
         forget=made.forgotten.append,
         today=lambda: made.today,
     )
-    made.objections = ObjectionTools(agreements, book, backups, trail, tell, today=lambda: made.today)
+    made.objections = ObjectionTools(
+        agreements,
+        book,
+        backups,
+        trail,
+        tell,
+        lambda dataset, version: left_on_disk(care, dataset, version),
+        today=lambda: made.today,
+    )
     made.compaction = CompactTools(care, book, trail, rewrite_here)
     return made
 

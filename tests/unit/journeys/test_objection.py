@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -11,12 +12,14 @@ from anonymisation import answer as answering
 from anonymisation import profile
 from anonymisation.bounds import UNIT
 from anonymisation.pseudonym import canonical, unit_numbers
+from audit.verify import verify
 from enclave.agreements.objections import ObjectionKind
 from enclave.errors import BadInput, ComponentDown, Damaged, NotFound, Refused
 from enclave.journeys.compaction import compact
 from enclave.journeys.intake import UNIT_KEY_LABEL
-from enclave.journeys.keys import backup_destroyed, note_backup, rotate
+from enclave.journeys.keys import backup_destroyed, note_backup, rotate, shred
 from enclave.journeys.objection import record, standing, standings
+from enclave.journeys.statement import BooksOfTheHouse
 from enclave.people import Person, Role
 from enclave.recording import EventObject, Visitor
 from tests.unit.intake.intake_house import AGENT, POLICY, csv, nir, opened, row
@@ -161,6 +164,15 @@ def test_what_was_paid_before_is_given_again_and_what_was_spent_stays_spent(hous
     assert house.spent() == spent + 1_000
 
 
+def test_a_profile_that_was_destroyed_with_its_version_stops_no_later_question(house: ObjectingHouse) -> None:
+    house.desk.make_profile(house.order(rho_micro=1_000))
+    house.bring()
+    shred(house.compaction.care, OPERATOR, "stays", 1)
+    assert "dropped" not in house.desk.ask(house.order(question(1_000)))
+    with pytest.raises(NotFound):
+        house.desk.profile(house.order(rho_micro=1_000))
+
+
 def test_who_objected_is_in_no_file_of_the_house_and_in_no_event(house: ObjectingHouse) -> None:
     unit = unit_of(house, WHO)
     told = house.object(nir(WHO))
@@ -217,6 +229,50 @@ def test_a_compaction_asked_again_changes_nothing_and_another_objection_asks_for
     house.object(nir(WHO + 1))
     assert house.compact().version == 3
     assert house.held("identity").height == OTHERS - 3
+
+
+def test_a_destruction_that_was_cut_short_is_not_called_removed_and_is_done_again(
+    house: ObjectingHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.bring(ROWS, row(ROWS, sex="X"))
+    told = house.object(nir(WHO))
+
+    def cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cutting:
+        cutting.setattr("enclave.journeys.keys.shred_version", cut)
+        with pytest.raises(KeyboardInterrupt):
+            house.compact()
+    assert house.about().version == 3
+    (where,) = standing(house.objections, DPO, told.reference).datasets
+    assert (where.status, where.still_in) == ("waits", (1, 2))
+    again = house.compact()
+    assert (again.rewritten, [one.version for one in again.destroyed]) == (False, [1, 2])
+    assert standing(house.objections, DPO, told.reference).datasets[0].status == "removed"
+    assert not list(house.intake.tools.quarantine.iterdir())
+
+
+def test_the_trail_and_the_houses_books_agree_after_objections_and_a_compaction(
+    house: ObjectingHouse,
+) -> None:
+    house.bring()
+    house.object(nir(WHO))
+    house.compact()
+    books = BooksOfTheHouse(
+        recorder=house.intake.recorder,
+        engine=SimpleNamespace(call=lambda *_: {"records": []}),  # type: ignore[arg-type]
+        house=house.intake.tools.agreements._engine,
+        packages=SimpleNamespace(requests=list),  # type: ignore[arg-type]
+        keys=SimpleNamespace(public_key=lambda _: b""),  # type: ignore[arg-type]
+        shelves=house.root,
+        hub=Path("nowhere"),
+    )
+    recorder = house.intake.recorder
+    statement = books.statement(recorder.single("audit.verify", actor=STEWARD, objects=[]))
+    assert [one.id for one in statement.records if one.kind == "version"] == ["stays.v3"]
+    found = verify(recorder.directory, against=statement).anomalies
+    assert [one.words for one in found if one.code != "in_trail_not_in_ledger"] == []
 
 
 def test_the_persons_reference_says_pending_until_the_last_backup_is_gone(house: ObjectingHouse) -> None:
