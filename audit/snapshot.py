@@ -1,16 +1,22 @@
 """log.db as a verifier reads it: never written, at one moment, whatever the recorder does meanwhile."""
 
+import sqlite3
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 import sqlalchemy as sa
 
-from audit.errors import LogDamaged
+from audit.checkpoint import read_checkpoint
+from audit.errors import LogDamaged, ProofWrong
 from audit.store import CHECKPOINT, ENTRY, INDEXED, OBJECT, SCHEMA, SHOWN, STREAM_ROWS, other_schema
+from audit.tiles import CHECKPOINT as CHECKPOINT_FILE
 
+CATCH_UP_SECONDS: Final = 3.0
+LOOK_AGAIN_SECONDS: Final = 0.05
 NOT_OPENED: Final = "unable to open database file"
 _COLUMNS: Final = tuple(ENTRY.c[name] for name in INDEXED)
 _RANGE: Final = (
@@ -19,6 +25,25 @@ _RANGE: Final = (
     .order_by(ENTRY.c.seq)
 )
 _OBJECTS: Final = sa.select(OBJECT.c.seq, OBJECT.c.object).order_by(OBJECT.c.seq)
+
+
+def wait_for_files(directory: Path, database: Path) -> None:
+    """Give a recorder at work a moment to show what is durable: else its newest acts would look unfinished.
+
+    A log that nobody serves may have such entries too, after a crash; they are then waited for in vain.
+    """
+    deadline = time.monotonic() + CATCH_UP_SECONDS
+    try:
+        with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as db:
+            (last,) = db.execute("SELECT max(seq) FROM entry").fetchone()
+        while _shown(directory) <= (-1 if last is None else last) and time.monotonic() < deadline:
+            time.sleep(LOOK_AGAIN_SECONDS)
+    except (sqlite3.Error, OSError, UnicodeDecodeError, ProofWrong):
+        return  # the steps of the verification will say what is wrong
+
+
+def _shown(directory: Path) -> int:
+    return read_checkpoint((directory / CHECKPOINT_FILE).read_text(encoding="utf-8")).size
 
 
 class Unreadable(Exception):

@@ -22,7 +22,7 @@ from audit.reconciliation import Reconciliation
 from audit.report import KEPT, SHOWN, Books, Confirmed, Findings, Name, Report
 from audit.retention_pruning import Announcement, read_pruned
 from audit.second_signature import check_second
-from audit.snapshot import Snapshot, Unreadable
+from audit.snapshot import Snapshot, Unreadable, wait_for_files
 from audit.statement import Statement
 from audit.store import indexed
 from audit.tiles import CHECKPOINT, WIDTH, WIDTH_BITS, TileReader, tile_path, widths
@@ -76,6 +76,8 @@ class _Verification:
         self._ids: dict[str, int] = {}
 
     def run(self, vkey: str | None, since: str | None, trusted: Trusted) -> Report:
+        if (database := self.directory / DATABASE).exists():
+            wait_for_files(self.directory, database)
         verifier = self._key(vkey)
         checkpoint = self._checkpoint(verifier, trusted.second) if verifier else None
         if verifier and checkpoint:

@@ -114,7 +114,7 @@ def test_a_package_without_votes_is_an_anomaly(log, make):
 
 
 def test_a_log_at_work_verifies_at_any_moment(log, make):
-    for _ in range(30):
+    for _ in range(10):
         waiting = [log.submit(make()) for _ in range(10)]
         waiting[0].result()
         assert verify(log.directory).integrity
@@ -127,7 +127,19 @@ def test_an_empty_log_is_whole(log):
     assert (report.exit_code, report.size) == (0, 0)
 
 
-def test_files_behind_the_database_are_those_of_a_log_that_was_killed(trail, signer, make, tmp_path):
+def test_a_recorder_at_work_is_given_a_moment_to_show_what_is_durable(log, make):
+    for _ in range(3):
+        intent = make(phase="intent")
+        log.record(intent)
+        log.prove(log.head.size - 1)
+        log.record(make(phase="outcome", corr=intent.corr, outcome="success"))
+        assert verify(log.directory).exit_code == 0
+
+
+def test_files_behind_the_database_are_those_of_a_log_that_was_killed(
+    trail, signer, make, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("audit.snapshot.CATCH_UP_SECONDS", 0)
     log = Log(trail, signer)
     log._publisher.offer = lambda _: None
     for _ in range(3):
@@ -142,7 +154,10 @@ def test_files_behind_the_database_are_those_of_a_log_that_was_killed(trail, sig
     assert verify(killed).size == 303
 
 
-def test_files_behind_what_the_database_saw_them_show_were_rolled_back(trail, signer, make, whole):
+def test_files_behind_what_the_database_saw_them_show_were_rolled_back(
+    trail, signer, make, whole, monkeypatch
+):
+    monkeypatch.setattr("audit.snapshot.CATCH_UP_SECONDS", 0)
     log = Log(trail, signer)
     log.record(make())
     log.close()
