@@ -1,18 +1,19 @@
 """What an auditor may want to look at, by rules that are stated. A flag is a question, not an accusation.
 
 Pure rules over the events of a trail, read once in order. Nobody's working hours are watched: that would be a
-surveillance of staff. No rule here does it; one would need a decision on record first.
+surveillance of staff. The rule for them sleeps unless the trail holds the decision that asks for it, and from there on only.
 """
 
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 Event = Mapping[str, Any]
 Code = Literal[
-    "denials", "budget", "questions", "near", "caps", "reidentification", "own", "silence", "clock"
+    "denials", "budget", "questions", "near", "caps", "reidentification", "own", "hours", "silence", "clock"
 ]
 
 DENIALS: Final = 5
@@ -25,6 +26,10 @@ NEAR: Final = 8
 NEAR_WITHIN: Final = timedelta(hours=24)
 IDENTITY: Final = "identity"  # the shelf, and the key, that names and numbers lie under
 ABOUT_ONESELF: Final = frozenset({"admin.role", "admin.grant", "admin.person"})
+HOURS: Final = (7, 20)
+PLACE: Final = ZoneInfo("Europe/Paris")
+WEEKEND: Final = frozenset({5, 6})
+DECISION, WORKING_HOURS, WATCHED = "admin.policy", "working-hours", "watched"
 SHOWN_OF_A_SHAPE: Final = 12
 SILENCE: Final = timedelta(hours=2)  # the recorder says once an hour that it is alive
 CLOCK: Final = timedelta(seconds=1)
@@ -37,6 +42,7 @@ RULES: Final[dict[Code, str]] = {
     "caps": "a cap was set above the one that was there",
     "reidentification": "a key of identities was opened",
     "own": "somebody changed their own roles, place or account",
+    "hours": f"somebody acts before {HOURS[0]}, after {HOURS[1]} or at a weekend, while a recorded decision asks to watch it",
     "silence": f"nothing recorded for more than {SILENCE.seconds // 3600} hours while the recorder was not stopped",
     "clock": f"the recorder's clock went back by more than {CLOCK.seconds} second",
 }
@@ -87,6 +93,8 @@ class Flags:
     _shapes: dict[tuple[str, str], None] = field(default_factory=dict)
     _caps: dict[str, int] = field(default_factory=dict)
     _setting: dict[str, tuple[str, int]] = field(default_factory=dict)  # by correlation
+    _watching: bool = False
+    _late: set[tuple[str, date]] = field(default_factory=set)
     _last: tuple[datetime, str] | None = None
 
     def see(self, event: Event) -> None:
@@ -101,6 +109,7 @@ class Flags:
             self._cap(event)
         elif event["phase"] != "outcome" and event.get("outcome") != "denied":
             self._staff(event)
+            self._hours(event, now)
 
     def _time(self, event: Event, now: datetime) -> None:
         if self._last is not None:
@@ -131,6 +140,18 @@ class Flags:
             self._flag("reidentification", event, person)
         if event["type"] in ABOUT_ONESELF and objects.get("person") == person:
             self._flag("own", event, person)
+
+    def _hours(self, event: Event, now: datetime) -> None:
+        """Take the decision to watch working hours, or to stop; while it stands, tell a person once a day."""
+        if event["type"] == DECISION and event.get("policy", {}).get("name") == WORKING_HOURS:
+            self._watching = bool(event.get("counts", {}).get(WATCHED))
+        if not self._watching or event["actor"].get("kind") != "person":
+            return
+        here, person = now.astimezone(PLACE), event["actor"]["id"]
+        outside = here.weekday() in WEEKEND or not HOURS[0] <= here.hour < HOURS[1]
+        if outside and (person, here.date()) not in self._late:
+            self._late.add((person, here.date()))
+            self._flag("hours", event, person)
 
     def _question(self, event: Event, now: datetime) -> None:
         person = event["actor"]["id"]

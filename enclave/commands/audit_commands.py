@@ -98,6 +98,25 @@ def reconcile(
     show(told, [f"{out}: {told['records']} records; not read: {unread}"], as_json=as_json)
 
 
+@audit.command("hours")
+def hours(
+    by: As,
+    reason: Annotated[str, typer.Option(help="Why, as a code of small letters: it goes into the trail.")],
+    password_file: PasswordFile = None,
+    *,
+    off: Annotated[bool, typer.Option("--off", help="Stop watching.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Decide, as the data protection officer, that acts outside working hours are flagged; nobody's are without this.
+
+    Example: enclave audit hours --reason works-council-2026-11 --as dpo-a
+    """
+    signed = sign_in(by, password_file)
+    scrutiny.watch_hours(signed.books.recorder, signed.visitor, reason, watched=not off)
+    words = "no longer watched" if off else "watched from now on"
+    show({"watched": not off}, [f"working hours are {words}"], as_json=as_json)
+
+
 def _verify(signed: Signed, *, as_json: bool) -> NoReturn:
     trusts = scrutiny.trusted(signed.settings.trail)
     trail = signed.settings.state / "trail"

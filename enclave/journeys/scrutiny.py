@@ -14,6 +14,7 @@ from audit.completeness import APPROVE, REVIEWS
 from audit.confirm import read_partner
 from audit.confirmations import Trusted
 from audit.export import export
+from audit.flags import DECISION, WATCHED, WORKING_HOURS
 from audit.report import Report
 from audit.statement import Statement
 from audit.timestamp import read_roots
@@ -120,6 +121,22 @@ def events_of_release(
     if not packages:
         raise NotFound("nothing_released", "The trail has no package of this request.", "Search the request.")
     return packages[-1], found
+
+
+def watch_hours(recorder: Recorder, visitor: Visitor, reason: str, *, watched: bool) -> None:
+    """Record the decision to watch when people work, or to stop; the flags follow it from this entry on.
+
+    Raises `Refused` for anybody but the data protection officer.
+    """
+    has_role(visitor.person, frozenset({Role.DPO}))
+    recorder.single(
+        DECISION,
+        actor=visitor.acting_as(Role.DPO),
+        objects=[EventObject("policy", WORKING_HOURS)],
+        policy={"name": WORKING_HOURS, "version": 1},
+        reason=reason,
+        counts={WATCHED: int(watched)},
+    )
 
 
 def follow(

@@ -159,6 +159,40 @@ def test_whoever_changes_their_own_roles_is_told():
     assert told(events) == [("own", 0, "researcher-a")]
 
 
+def decision(seq, seconds, watched):
+    policy = {"name": "working-hours", "version": 1}
+    return event(
+        seq, seconds, type="admin.policy", outcome="success", policy=policy, counts={"watched": watched}
+    )
+
+
+def acts(*seconds, first, kind="person"):
+    actor = {"id": "steward-a", "kind": kind}
+    return [event(first + n, at, type="release.view", actor=actor) for n, at in enumerate(seconds)]
+
+
+EVENING, SATURDAY = 12 * 3600, 3 * 86_400  # START is a Wednesday at 9 in Paris
+
+
+def test_nobody_s_hours_are_watched_without_a_decision_on_record():
+    assert [each for each in told(acts(0, EVENING, SATURDAY, first=0)) if each[0] == "hours"] == []
+
+
+def test_from_a_recorded_decision_on_late_acts_are_told_once_a_day_until_it_is_taken_back():
+    events = [
+        *acts(1, first=0),
+        decision(5, 2, 1),
+        *acts(3, EVENING, EVENING + 60, SATURDAY, first=10),
+        *acts(SATURDAY + 1, first=20, kind="service"),
+        decision(30, SATURDAY + 2, 0),
+        *acts(SATURDAY + 86_400, first=40),
+    ]
+    assert [each for each in told(events) if each[0] == "hours"] == [
+        ("hours", 11, "steward-a"),
+        ("hours", 13, "steward-a"),
+    ]
+
+
 def test_a_flag_says_its_rule():
     (flag,) = flags([event(0, 10), event(1, 8)])
     assert flag.rule == RULES["clock"]

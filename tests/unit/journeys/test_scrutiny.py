@@ -115,3 +115,16 @@ def test_a_story_longer_than_a_page_says_so(recorder, monkeypatch):
     found, more = scrutiny.follow(recorder, AUDITOR, "researcher-a", "cardio")
     assert (len(found), more) == (3, True)
     assert scrutiny.follow(recorder, AUDITOR, "nobody", "cardio") == ([], False)
+
+
+def test_only_the_data_protection_officer_decides_that_hours_are_watched(recorder):
+    with pytest.raises(Refused):
+        scrutiny.watch_hours(recorder, AUDITOR, "because", watched=True)
+    dpo = Visitor(Person("dpo-a", frozenset({Role.DPO})))
+    scrutiny.watch_hours(recorder, dpo, "works-council-2026-11", watched=True)
+    event = recorder.events[-1]
+    assert (event["type"], event["reason"], event["counts"]) == (
+        "admin.policy",
+        "works-council-2026-11",
+        {"watched": 1},
+    )
