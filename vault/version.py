@@ -44,7 +44,7 @@ SPILL: Final = "spill"
 # Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
 SPILL_ROWS: Final = 48 * 1024
 # What a process may hold before memory in stock goes back to the system.
-STOCK_BELOW: Final = 320 << 20
+STOCK_BELOW: Final = 345 << 20
 RESIDENT: Final = Path("/proc/self/statm")
 # Buckets ordered and written at once; each is in memory whole.
 WRITE_THREADS: Final = 2
