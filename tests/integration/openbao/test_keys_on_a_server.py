@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
@@ -13,10 +14,12 @@ from tests.integration.openbao.conftest import OpenBao, opened
 from tests.integration.openbao.token_review import POD_TOKEN, token_review
 from tests.unit.vault.certificates import authority
 from tests.unit.vault.helpers import query, receipt, research_table, write
+from vault.compaction import compacted_folder, put_together, rewrite_shelf
 from vault.errors import VaultDown, VaultError, VaultRefused
 from vault.keys import MAC_NAMES, PURPOSES, SIGN_NAMES, Grant, Rights
 from vault.manifest import read_manifest, rewrap_manifest
 from vault.openbao import Connection, Kubernetes, Server, unwrap_secret_id
+from vault.sealed_list import SealedLists
 from vault.shelf import open_shelf
 from vault.shredding import shred_version
 from vault.transit import TransitKeys
@@ -40,7 +43,7 @@ def code_of(act: Callable[[], object], kind: type[VaultError] = VaultRefused) ->
 
 
 def wrapped(server: OpenBao, purpose: str, context: str) -> str:
-    maker = server.keys("engine" if purpose == "answers" else "intake")
+    maker = server.keys("engine" if purpose in {"answers", "objections"} else "intake")
     return maker.new_data_key(purpose, context, receipt("data.import", context.partition("|")[0]))[1]
 
 
@@ -60,7 +63,7 @@ def test_at_the_server_each_process_can_do_what_its_rights_name_and_nothing_else
     server: OpenBao, rights: Rights
 ) -> None:
     keys = server.keys(rights.name.lower(), ANYTHING)
-    about = f"dataset:of-{rights.name.lower()}"
+    about = f"dataset:of-{rights.name.lower()}".replace("_", "-")
     acts = receipt("data.query", about), receipt("key.rotate", about, *(f"key:{one}" for one in PURPOSES))
     shred = receipt("data.shred", about)
     for purpose in PURPOSES:
@@ -292,3 +295,44 @@ def test_many_threads_share_one_token(server: OpenBao) -> None:
         worker.join()
     assert len(found) == 8
     assert len(set(found)) == 1
+
+
+def test_a_version_is_compacted_by_processes_that_open_one_shelf_each(
+    server: OpenBao, tmp_path: Path
+) -> None:
+    dataset, act = "shrinking", receipt("data.compact", "dataset:shrinking")
+    table = research_table()
+    old = write(
+        tmp_path, server.keys("intake"), shelves={"research": table, "identity": table}, dataset=dataset
+    )
+    with compacted_folder(tmp_path, dataset, 2) as folder:
+        done = []
+        for shelf in ("research", "identity"):
+            keys, other = server.keys(f"compact_{shelf}"), server.keys("compact_text", ANYTHING)
+            rewrite = partial(
+                rewrite_shelf, tmp_path, old, shelf, 2, folder, unit_column="_unit", receipt=act
+            )
+            assert code_of(lambda k=other, r=rewrite: r(unwanted={3}, keys=k)) == "key_right_refused"
+            done.append(rewrite(unwanted={3}, keys=keys))
+        made = put_together(folder, old, 2, done, server.keys("operator"))
+    left = open_shelf(tmp_path, made, "research", server.keys("engine"), query(dataset)).read()
+    assert 3 in table.column("_unit").to_pylist()
+    assert 3 not in left["_unit"].to_list()
+
+
+def test_a_list_of_objections_is_kept_by_the_engine_and_survives_a_rotation(
+    server: OpenBao, tmp_path: Path
+) -> None:
+    about = "population:inhabitants"
+    lists, engine = SealedLists(tmp_path / "objections"), server.keys("engine")
+    lists.append("inhabitants", {"unit": 3}, engine, receipt("data.objection", about))
+    turn, operator = receipt("key.rotate", about, "key:objections"), server.keys("operator")
+    operator.rotate("objections", turn)
+    lists.rewrap("inhabitants", operator, turn)
+    operator.retire("objections", turn)
+    asked = receipt("data.query", about)
+    for reader in ("engine", "compact_identity"):
+        assert lists.read("inhabitants", server.keys(reader), asked) == [{"unit": 3}]
+    assert code_of(lambda: lists.read("inhabitants", server.keys("operator", ANYTHING), asked)) == (
+        "key_right_refused"
+    )
