@@ -173,6 +173,11 @@ class Details:
         with self._reading() as db:
             return list(db.execute("SELECT seq, event FROM detail ORDER BY seq"))
 
+    def known(self) -> set[int]:
+        """Give the indices of all details that are held or were erased by a rule."""
+        with self._reading() as db:
+            return {seq for (seq,) in db.execute("SELECT seq FROM detail UNION SELECT seq FROM erased")}
+
     def of_person(self, person: str) -> int:
         """Give how many details are held under a person's key."""
         with self._reading() as db:

@@ -11,9 +11,11 @@ and some years, because a release can be questioned as long as its results are u
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final, Literal
 
 from audit.errors import AuditError, BadInput
+from audit.event import canonical
 
 Event = Mapping[str, Any]
 Rule = Literal["access", "decision"]
@@ -79,6 +81,15 @@ class Rules:
     def as_counts(self) -> dict[str, int]:
         """Give the durations as an event carries them."""
         return {"access_days": self.access_days, "decision_years": self.decision_years}
+
+    def as_policy(self, ends: Mapping[str, date]) -> dict[str, Any]:
+        """Give what an event says it was decided by: durations, reason and the last day of each project, by their hash.
+
+        Whoever has the house's book of projects can compute it again.
+        """
+        days = {project: day.isoformat() for project, day in ends.items()}
+        said = canonical({**self.as_counts(), "reason": self.reason, "ends": days})
+        return {"name": "retention", "version": 1, "sha256": sha256(said).hexdigest()}
 
 
 def rule_of(event: Event) -> Rule:

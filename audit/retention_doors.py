@@ -29,6 +29,9 @@ from audit.tiles import WIDTH
 MAX_BODY_BYTES: Final = 1 << 20  # a few thousand projects with their last days
 DETAILS: Final = "trail:details"
 LOG: Final = "trail:log"
+SEALED: Final = (
+    b',"sealed":{"sha256":"'  # as `audit.event.stamp` writes it; no text of an event holds a quotation mark
+)
 PERSON_RULE: Final = (
     "person"  # the rule a tombstone names when an auditor and a data protection officer agreed
 )
@@ -46,6 +49,7 @@ class Survey:
     expired: dict[str, list[int]]
     next_day: date | None
     without_end: int  # decisions of a project whose last day was not given
+    missing: int  # entries with a detail that is neither held nor erased by a rule
 
     def as_json(self) -> dict[str, Any]:
         """Give counts and days, no entry."""
@@ -54,6 +58,7 @@ class Survey:
             "expired": {rule: len(places) for rule, places in self.expired.items()},
             "next": None if self.next_day is None else self.next_day.isoformat(),
             "without_end": self.without_end,
+            "missing": self.missing,
         }
 
 
@@ -134,7 +139,14 @@ class Keeper:
                 expired.setdefault(rule, []).append(index)
             else:
                 days.append(day)
-        return Survey(held, expired, min(days, default=None), without_end)
+        return Survey(held, expired, min(days, default=None), without_end, self._missing())
+
+    def _missing(self) -> int:
+        """Count the details that somebody took away without a rule."""
+        start, size = self._log.store.boundary(), self._log.head.size
+        known = self._details.known()
+        leaves = enumerate(self._log.store.leaves(start, size), start)
+        return sum(SEALED in leaf and index not in known for index, (leaf, _) in leaves)
 
     def _held_events(self) -> Iterator[tuple[int, dict[str, Any] | None]]:
         """Give each detail's entry; None where the entry there is another: the detail's own was refused."""
@@ -150,9 +162,7 @@ class Keeper:
     def apply(self, rules: Rules, ends: Mapping[str, date], receipt: int) -> dict[str, Any]:
         """Erase what has had its time; the receipt carries the durations, and the reason for longer ones."""
         intent = self._intent(ERASE, DETAILS, receipt)
-        said = {name: intent.get("counts", {}).get(name) for name in rules.as_counts()}
-        if said != rules.as_counts() or (rules.reason and intent.get("reason") != rules.reason):
-            raise _other_announcement()
+        _announces(intent, rules, ends, rules.as_counts())
         with self._turn:
             survey = self.survey(rules, ends)
             self._details.erase(survey.expired, self._clock(), receipt)
@@ -194,8 +204,7 @@ class Keeper:
         self._agreed(PRUNE, LOG, asked, intent)
         announced = intent.get("counts", {})
         cut = announced.get("boundary", 0)
-        if announced != {**rules.as_counts(), "boundary": cut}:
-            raise _other_announcement()
+        _announces(intent, rules, ends, {**rules.as_counts(), "boundary": cut})
         with self._turn:
             before, most = self._log.store.boundary(), self._boundary(rules, ends)
             if cut % WIDTH or not before < cut <= most:
@@ -247,12 +256,17 @@ class Keeper:
         return event
 
 
-def _other_announcement() -> AuditError:
-    return AuditError(
-        "receipt_mismatch",
-        "the entry announces other durations or another reason; nothing was done",
-        "record the intent of this very act",
-    )
+def _announces(
+    intent: Mapping[str, Any], rules: Rules, ends: Mapping[str, date], counts: Mapping[str, int]
+) -> None:
+    """Refuse an entry that says other durations, another reason or other last days than are to be applied."""
+    said = intent.get("counts"), intent.get("policy"), intent.get("reason") or ""
+    if said != (counts, rules.as_policy(ends), rules.reason):
+        raise AuditError(
+            "receipt_mismatch",
+            "the entry announces other durations, another reason or other projects; nothing was done",
+            "record the intent of this very act",
+        )
 
 
 # --- over HTTP

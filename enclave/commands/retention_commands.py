@@ -149,6 +149,8 @@ def _of_durations(rules: Rules, told: Mapping[str, Any], *, done: bool) -> Itera
         yield _say("retention.next", day=messages.day(date.fromisoformat(told["next"]), language()))
     if told["without_end"]:
         yield _say("retention.without_end", n=told["without_end"])
+    if told["missing"]:
+        yield _say("retention.missing", n=told["missing"])
     yield _say("retention.dry_run")
 
 

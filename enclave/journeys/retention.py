@@ -60,16 +60,17 @@ def survey(tools: RetentionTools, visitor: Visitor) -> dict[str, Any]:
 def apply(tools: RetentionTools, visitor: Visitor) -> dict[str, Any]:
     """Erase what has had its time; the trail says under which durations, and why where they are long."""
     has_role(visitor.person, ENDS_IN_TIME)
-    counts = tools.rules.as_counts()
+    counts, ends = tools.rules.as_counts(), tools.ends()
     with recorded(
         tools.recorder,
         ERASE,
         actor=visitor.acting_as(Role.DPO),
         objects=[DETAILS],
         counts=counts,
+        policy=tools.rules.as_policy(ends),
         reason=tools.rules.reason or None,
     ) as act:
-        done = tools.door.apply(tools.rules, tools.ends(), act.receipt.index)
+        done = tools.door.apply(tools.rules, ends, act.receipt.index)
         act.closing["counts"] = {**counts, **done["expired"]}
     return done
 
@@ -131,16 +132,17 @@ def agree_to_prune(tools: RetentionTools, visitor: Visitor) -> dict[str, Any]:
     """Agree, and have the log cut as far as it may be; the trail announces how far before anything goes."""
     told = prunable(tools, visitor)
     asked = _asked(told)
-    counts = {**tools.rules.as_counts(), "boundary": told["boundary"]}
+    counts, ends = {**tools.rules.as_counts(), "boundary": told["boundary"]}, tools.ends()
     with recorded(
         tools.recorder,
         PRUNE,
         actor=_other(visitor, asked["role"]),
         objects=[LOG],
         counts=counts,
+        policy=tools.rules.as_policy(ends),
         reason=tools.rules.reason or None,
     ) as act:
-        done = tools.door.prune(tools.rules, tools.ends(), asked["index"], act.receipt.index)
+        done = tools.door.prune(tools.rules, ends, asked["index"], act.receipt.index)
         act.closing["counts"] = {**counts, "removed": done["removed"]}
     return done
 

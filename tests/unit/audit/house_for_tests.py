@@ -56,7 +56,8 @@ class House:
 
     def intent(self, kind="audit.erase", about=DETAILS, actor=DPO, **more):
         counts = more.pop("counts", Rules().as_counts())
-        return self.say(kind, about, actor, phase="intent", counts=counts, **more)
+        policy = more.pop("rules", Rules()).as_policy({})
+        return self.say(kind, about, actor, phase="intent", counts=counts, policy=policy, **more)
 
     def retention(self, **more):
         return self.http.post("/v1/retention", json=more)

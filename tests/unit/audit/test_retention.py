@@ -199,6 +199,7 @@ def test_the_survey_says_what_is_held_and_when_the_next_detail_will_have_had_its
         "expired": {},
         "next": "2027-11-26",
         "without_end": 1,
+        "missing": 0,
     }
     house.at = later(400)
     told = house.retention(ends={"cardio": "2027-12-31"}).json()
@@ -237,6 +238,9 @@ def test_a_survey_erases_nothing_and_an_application_only_what_has_had_its_time(h
             {"access_days": 1095, "reason": "law"},
             "receipt_mismatch",
         ),
+        ({}, {"ends": {"cardio": "2001-01-01"}}, "receipt_mismatch"),
+        ({}, {"decision_years": 9}, "receipt_mismatch"),
+        ({"reason": "law"}, {}, "receipt_mismatch"),
         ({}, {"decision_years": "x"}, "bad_request"),
         ({}, {"ends": {"cardio": "2027-02-30"}}, "bad_request"),
     ],
@@ -252,7 +256,8 @@ def test_longer_durations_are_applied_with_their_reason_in_the_trail(house):
     index = house.login()
     house.at = later(800)
     counts = {"access_days": 1095, "decision_years": 10}
-    under = house.intent(counts=counts, reason="internal-control")
+    rules = Rules(1095, 10, "internal-control")
+    under = house.intent(counts=counts, reason="internal-control", rules=rules)
     told = house.retention(receipt=under, access_days=1095, reason="internal-control").json()
     assert told["expired"] == {}
     assert house.log.details.state(index) is True
@@ -265,6 +270,26 @@ def test_an_act_that_is_over_is_no_receipt(house, make):
     under = house.intent(corr=corr)
     house.say("audit.erase", DETAILS, DPO, phase="outcome", outcome="success", corr=corr)
     assert code(house.retention(receipt=under)) == "receipt_used"
+
+
+def test_a_detail_that_somebody_took_away_is_counted_as_missing(house):
+    taken, erased = house.login(), house.login()
+    house.login()
+    house.log.details.erase({"access": [erased]}, NOW, 3)
+    assert house.retention().json()["missing"] == 0
+    house.log.details._db.execute("DELETE FROM detail WHERE seq = ?", (taken,))
+    assert house.retention().json()["missing"] == 1
+
+
+def test_what_was_applied_can_be_computed_again_from_the_books():
+    ends = {"cardio": date(2027, 12, 31)}
+    assert Rules().as_policy(ends) == Rules().as_policy(dict(ends))
+    others = (
+        Rules(decision_years=9).as_policy(ends),
+        Rules(reason="law").as_policy(ends),
+        Rules().as_policy({}),
+    )
+    assert Rules().as_policy(ends)["sha256"] not in {each["sha256"] for each in others}
 
 
 def test_a_detail_of_an_entry_that_was_refused_goes_at_once(house):
@@ -319,7 +344,13 @@ def test_a_search_still_finds_what_a_detail_is_beside(house):
 
 def test_a_survey_of_nothing_says_nothing(house):
     house.record("auth.logout")
-    assert house.retention().json() == {"held": {}, "expired": {}, "next": None, "without_end": 0}
+    assert house.retention().json() == {
+        "held": {},
+        "expired": {},
+        "next": None,
+        "without_end": 0,
+        "missing": 0,
+    }
 
 
 def test_entries_without_a_detail_stand_between_others(house):
