@@ -292,13 +292,15 @@ def books_of_the_house(
     """Give what an auditor compares the trail with; packages are looked at with the publisher's keys."""
     from enclave.journeys.statement import BooksOfTheHouse  # few processes state them
 
-    publisher = open_keys(settings, Rights.PUBLISHER) if keys is None else keys
+    def publisher() -> tuple[ReleaseFolder, KeyService]:
+        opened = open_keys(settings, Rights.PUBLISHER) if keys is None else keys
+        return release_folder(settings, opened), opened
+
     return BooksOfTheHouse(
         recorder=trail,
         engine=LocalService("engine", settings.socket("engine"), ENGINE_SECONDS),
         house=stores.engine,
-        packages=release_folder(settings, publisher),
-        keys=publisher,
+        publisher=publisher,
         shelves=settings.state / "shelves",
         hub=settings.state / "hub" / "hub.sqlite",
     )

@@ -47,8 +47,9 @@ class BooksOfTheHouse:
     recorder: RecorderClient
     engine: LocalService
     house: Engine
-    packages: ReleaseFolder
-    keys: KeyService
+    publisher: Callable[
+        [], tuple[ReleaseFolder, KeyService]
+    ]  # opened when packages are looked at, and may fail then
     shelves: Path
     hub: Path  # JupyterHub's database
 
@@ -109,9 +110,10 @@ class BooksOfTheHouse:
             yield Record(kind="line", id=f"{table}:{number}", event=event, index=index)
 
     def _packages(self, receipt: Receipt) -> Iterator[Record]:
-        public_key = self.keys.public_key("package")
-        for request in self.packages.requests():
-            found = self.packages.look_at_package(
+        packages, keys = self.publisher()
+        public_key = keys.public_key("package")
+        for request in packages.requests():
+            found = packages.look_at_package(
                 request, lambda content: checked_artefact(content, public_key), receipt
             )
             yield Record(kind="package", id=request, sha256=found)

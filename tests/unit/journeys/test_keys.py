@@ -282,8 +282,7 @@ def test_manifests_on_the_disk_agree_with_the_trail_after_a_rotation_and_a_shred
         recorder=safe.recorder,
         engine=SimpleNamespace(call=lambda *_: {"records": []}),
         house=safe.tools.agreements._engine,
-        packages=SimpleNamespace(requests=list),
-        keys=SimpleNamespace(public_key=lambda _: b""),
+        publisher=lambda: (SimpleNamespace(requests=list), safe.keys.publisher),
         shelves=safe.root,
         hub=Path("nowhere"),
     )

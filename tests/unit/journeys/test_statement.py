@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,8 +78,7 @@ def books(world: World, tmp_path: Path) -> BooksOfTheHouse:
         world.recorder,
         engine,
         house,
-        world.desk.folder,
-        Keys(world),
+        lambda: (world.desk.folder, Keys(world)),
         tmp_path / "shelves",
         tmp_path / "hub.sqlite",
     )
@@ -182,6 +182,23 @@ def test_a_book_that_cannot_be_read_is_named(world: World, books: BooksOfTheHous
     assert report.completeness
 
 
+def test_a_publisher_whose_keys_are_away_is_no_reason_not_to_verify(
+    world: World, books: BooksOfTheHouse
+) -> None:
+    def locked() -> tuple:
+        raise ComponentDown("keyring_locked", "The keyring is locked.")
+
+    released(world)
+    report = scrutiny.verify_now(
+        world.recorder,
+        AUDITOR,
+        world.recorder.directory,
+        scrutiny.Trusted(),
+        replace(books, publisher=locked),
+    )
+    assert (report.books.unread, report.integrity, report.completeness) == (("releases",), True, True)
+
+
 def test_only_an_auditor_compares_and_each_comparison_is_in_the_trail(
     world: World, books: BooksOfTheHouse
 ) -> None:
@@ -210,8 +227,7 @@ def compared(house: Engine, tmp_path: Path) -> list[tuple[str, str]]:
         house.recorder,
         InProcess(house),
         create_engine("sqlite://"),  # no house's book: it is named as not read
-        SimpleNamespace(requests=list),
-        SimpleNamespace(public_key=lambda _: b""),
+        lambda: (SimpleNamespace(requests=list), SimpleNamespace(public_key=lambda _: b"")),
         house.desk.root,
         tmp_path / "hub.sqlite",
     )
