@@ -12,8 +12,9 @@ from audit.event import Event, new_id
 from audit.retention import Rules
 from audit.retention_doors import Keeper
 from audit.verify import verify
+from enclave.desks.scrutiny import ScrutinyDesk
 from enclave.details_door import DetailsDoor
-from enclave.errors import Refused
+from enclave.errors import NotFound, Refused
 from enclave.journeys import retention as journey
 from enclave.journeys.retention import RetentionTools
 from enclave.people import Person, Role
@@ -185,6 +186,23 @@ def test_the_oldest_entries_go_when_one_asks_and_the_other_agrees(place: Place) 
     report = verify(place.recorder.directory)
     assert report.integrity
     assert "entries 0 to 255 were pruned" in report.step("entries").words
+    desk = DeskOverDoor(place.tools.door)
+    with pytest.raises(NotFound) as gone:
+        desk._say_if_pruned(255)
+    assert gone.value.code == "event_pruned"
+    desk._say_if_pruned(256)
+
+
+class DeskOverDoor(ScrutinyDesk):
+    """The auditor's desk with nothing but its way to what is kept of persons."""
+
+    def __init__(self, door: DetailsDoor) -> None:
+        object.__setattr__(self, "door", door)
+
+    @property
+    def _details(self) -> DetailsDoor:
+        door: DetailsDoor = self.__dict__["door"]
+        return door
 
 
 def access() -> Event:
