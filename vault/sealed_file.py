@@ -36,6 +36,8 @@ SALT_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 FIELDS: Final = frozenset({"format", "salt", "check", "nonce", "sealed"})
 OTHERS_BITS: Final = 0o077
+# OpenSSL's threads of two derivations of several lanes wait for each other for ever: one at a time in a process.
+_ONE_DERIVATION: Final = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -128,9 +130,9 @@ def _unlocked(path: Path, passphrase: bytes) -> _Locks:
 
 
 def _derive(passphrase: bytes, salt: bytes) -> _Locks:
-    root = Argon2id(
-        salt=salt, length=KEY_BYTES, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB
-    ).derive(passphrase)
+    slow = Argon2id(salt=salt, length=KEY_BYTES, iterations=PASSES, lanes=LANES, memory_cost=MEMORY_KIB)
+    with _ONE_DERIVATION:
+        root = slow.derive(passphrase)
     return _Locks(salt, AESGCM(_expand(root, "seal")), _expand(root, "check"))
 
 

@@ -1,7 +1,7 @@
 """Passwords as Argon2id hashes: set, tried in constant time, and tried against nothing for nobody."""
 
 import os
-from threading import BoundedSemaphore
+from threading import Lock
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -13,8 +13,9 @@ MEMORY_KIB = 64 * 1024
 SALT_BYTES = 16
 TAG_BYTES = 32
 
-# Each try takes 64 MiB: more at once would let anybody empty the machine's memory from the login page.
-_AT_ONCE = BoundedSemaphore(2)
+# Each try takes 64 MiB: many at once would let anybody empty the machine's memory from the login page. And OpenSSL's
+# threads of two derivations of several lanes wait for each other for ever: one at a time in a process.
+_ALONE = Lock()
 
 
 def hashed(password: bytes) -> str:
@@ -26,7 +27,7 @@ def hashed(password: bytes) -> str:
         lanes=LANES,
         memory_cost=MEMORY_KIB,
     )
-    with _AT_ONCE:
+    with _ALONE:
         return derivation.derive_phc_encoded(password)
 
 
@@ -38,7 +39,7 @@ _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$3aSSGq4h8PltBoMU5DG4LA$kZw8JtpD/HXvVbg
 
 def matches(password: bytes, phc: str | None) -> bool:
     """Tell whether the password is the hashed one; without a hash do the same work and say no."""
-    with _AT_ONCE:
+    with _ALONE:
         try:
             Argon2id.verify_phc_encoded(password, phc or _NOBODY)
         except InvalidKey:

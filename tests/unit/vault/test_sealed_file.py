@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import stat
+import threading
 from base64 import b64encode
 from pathlib import Path
 
@@ -131,3 +132,17 @@ def test_a_short_passphrase_is_refused_before_anything_is_written(tmp_path: Path
     with pytest.raises(VaultUsage):
         create_keyring(tmp_path / "keyring.json", b"short")
     assert not list(tmp_path.iterdir())
+
+
+def test_two_threads_that_open_it_at_the_same_moment_both_do(sealed: Path) -> None:
+    """OpenSSL hangs for ever when two derivations of several lanes run at once in a process."""
+    read: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: read.append(open_sealed_file(sealed, PASSPHRASE).read()), daemon=True)
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert read == [b"content nobody reads"] * 3
