@@ -124,8 +124,10 @@ def number_column(cells: pa.Array, id_type: str, key: bytes) -> Numbered:
 def _letters(cells: pa.Array) -> NDArray[np.uint8]:
     """Give the bytes of full NIRs, a row each; none of them is null."""
     _, offsets, text = cells.buffers()
+    if not len(cells):  # Arrow may then leave the offsets out
+        return np.zeros((0, NIR_FULL), np.uint8)
     first, last = np.frombuffer(offsets, np.int32)[[cells.offset, cells.offset + len(cells)]]
-    return np.frombuffer(text or b"", np.uint8)[first:last].reshape(-1, NIR_FULL)
+    return np.frombuffer(text, np.uint8)[first:last].reshape(-1, NIR_FULL)
 
 
 def _full_nirs_valid(letters: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -126,7 +126,7 @@ def _trimmed(cells: pa.Array) -> pa.Array | None:
 def _text(cells: pa.Array) -> NDArray[np.uint8]:
     """Give the bytes of all cells, one behind the other."""
     _, offsets, text = cells.buffers()
-    if text is None:
+    if text is None or not len(cells):  # Arrow may then leave the offsets out
         return np.zeros(0, np.uint8)
     first, last = np.frombuffer(offsets, np.int32)[[cells.offset, cells.offset + len(cells)]]
     return np.frombuffer(text, np.uint8)[first:last]

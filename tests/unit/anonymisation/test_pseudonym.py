@@ -176,6 +176,12 @@ def test_a_slice_of_cells_is_numbered_like_the_whole() -> None:
         number_column(cells, "nir", b"short")
 
 
+def test_a_column_without_rows_has_no_numbers() -> None:
+    bare = pa.Array.from_buffers(pa.string(), 0, [None, pa.py_buffer(b""), pa.py_buffer(b"")])
+    for cells in (bare, pa.array([], pa.string())):
+        assert number_column(cells, "nir", KEY).numbers.tolist() == []
+
+
 def test_every_single_wrong_digit_in_a_column_is_found() -> None:
     wrong = [
         MAINLAND[:place] + digit + MAINLAND[place + 1 :] for place in range(15) for digit in "0123456789"

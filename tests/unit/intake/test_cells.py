@@ -88,6 +88,13 @@ def test_a_slice_of_a_column_reads_like_the_whole() -> None:
         assert read.values.to_pylist() == Reader(column(kind)).read(whole).values.to_pylist()[1:]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_without_rows_has_none(kind: str) -> None:
+    bare = pa.Array.from_buffers(pa.string(), 0, [None, pa.py_buffer(b""), pa.py_buffer(b"")])
+    for cells in (bare, pa.array([], pa.string())):
+        assert len(Reader(column(kind)).read(cells).values) == 0
+
+
 def test_a_domain_with_space_around_a_word_is_read_as_it_always_was() -> None:
     read = Reader(column("category", (" F", "F"))).read(pa.array([" F", "F"]))
     assert read.values.to_pylist() == [1, 1]

@@ -69,6 +69,13 @@ def test_empty_cells_and_empty_lines_are_as_they_are_written(tmp_path: Path) -> 
     assert not broken
 
 
+def test_blocks_of_empty_lines_hold_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("enclave.partner_csv.BLOCK_BYTES", 8)
+    cells, broken, _ = read(written(tmp_path / "s.csv", "a;b\n1;x\n" + "\n" * 40 + "2;y\n"))
+    assert cells == [("1", "x"), ("2", "y")]
+    assert not broken
+
+
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_a_row_longer_than_a_block_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quote: str
