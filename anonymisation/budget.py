@@ -4,7 +4,7 @@ Loss is zero-concentrated (Bun and Steinke 2016): a discrete Gaussian of scale s
 rho = s2 / (2 sigma**2) (Canonne, Kamath and Steinke 2020, theorem 4), and losses add. Everything rounds against the asker.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -33,13 +33,16 @@ EXACT_TAIL: Final = 200
 WHOLE: Final = 20
 """What every statistic weighs."""
 WEIGHTS: Final[dict[str, tuple[int, ...]]] = {
-    "sum": (18, 2),
     "mean": (9, 9, 2),
     "variance": (5, 5, 10),
     "sd": (5, 5, 10),
     "quantile": (10, 10),
 }
 """How a statistic's share is split over its vectors; a tenth of a sum or a mean pays for its spread. The others have one vector."""
+SUM_WITHOUT_COUNT: Final = 2
+"""Vectors of a sum whose bounds have zero in the middle: it and its squares."""
+OF_SUM: Final = 18
+"""What a sum weighs without its spread, split between distances and count as they weigh in its noise."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,28 @@ def split(plan: Plan, rho_micro: int) -> tuple[Share, ...]:
 def _weights(plan: Plan) -> dict[Vector, int]:
     weights: dict[Vector, int] = {}
     for statistic in plan.statistics:
-        own = WEIGHTS.get(statistic.stat, (WHOLE,))
+        own = _weights_of_sum(statistic) if statistic.stat == "sum" else WEIGHTS.get(statistic.stat, (WHOLE,))
         for vector, weight in zip(statistic.vectors, own, strict=True):
             weights[vector] = weights.get(vector, 0) + weight
     return weights
+
+
+def _weights_of_sum(statistic: Statistic) -> tuple[int, ...]:
+    """Split so that the noise is least: a distance moves it by the reach of the bounds, a row by their middle."""
+    total = statistic.vectors[0]
+    if not total.centre:
+        return OF_SUM, WHOLE - OF_SUM
+    of_distances = round(OF_SUM * total.magnitude / (total.magnitude + abs(total.centre)))
+    held = min(max(of_distances, 1), OF_SUM - 1)
+    return held, OF_SUM - held, WHOLE - OF_SUM
+
+
+def noise_of_sum(own: Sequence[Share]) -> float:
+    """Give the standard deviation of a sum's noise, in the column's last decimal: of its distances and of the middle for each row."""
+    if len(own) == SUM_WITHOUT_COUNT:
+        return own[0].scale
+    total, count, _ = own
+    return sqrt(total.scale**2 + (total.vector.centre * count.scale) ** 2)
 
 
 def _share(plan: Plan, vector: Vector, rho_micro: int) -> Share:
@@ -138,6 +159,8 @@ def accuracy(statistic: Statistic, shares: Mapping[Vector, Share]) -> Accuracy:
         found = _worst(*own[:2]) * Z95 / MEAN_AT / 10**statistic.digits
     elif statistic.stat in {"variance", "sd"}:
         found = _accuracy_of_spread(statistic, own)
+    elif statistic.stat == "sum":
+        return Accuracy(statistic.name, "sum", Z95 * noise_of_sum(own) / 10**statistic.digits)
     elif statistic.shape is None or isinstance(statistic.shape, Listed):
         return Accuracy(statistic.name, statistic.stat, own[0].half_width / 10**statistic.digits)
     else:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from math import sqrt
 from typing import Final
 
-from anonymisation.budget import Z95
+from anonymisation.budget import SUM_WITHOUT_COUNT, Z95, noise_of_sum
 from anonymisation.cell import EXTRA_DECIMALS, Cell, Noisy, Several, Spread, Told, counted, measured
 from anonymisation.curves import listed, quantiles, rate, survival
 from anonymisation.regression import correlation, regression
@@ -28,20 +28,31 @@ def _count(_: Statistic, numbers: list[Noisy]) -> Cell:
 
 
 def _sum(statistic: Statistic, numbers: list[Noisy]) -> Cell:
-    total, squares = numbers
-    sampled = squares.positive
-    variance = _second_moment(squares) if sampled else 0.0
-    width = float(total.share.half_width)
-    reach = max(width, Z95 * sqrt(total.share.scale**2 + variance))
+    total, squares = numbers[0], numbers[-1]
+    middle, count = total.share.vector.centre, (numbers[1].value if len(numbers) > SUM_WITHOUT_COUNT else 0)
+    value = total.value + middle * count
+    noise = noise_of_sum([number.share for number in numbers])
+    variance = _second_moment(squares) + 2 * middle * total.value + middle**2 * count
+    sampled = variance >= 2 * Z95 * _noise_of_second_moment(numbers)
+    reach = Z95 * sqrt(noise**2 + variance) if sampled else Z95 * noise
 
     def told(distance: float) -> int | float:
-        whole = round(total.value + distance)
+        whole = round(value + distance)
         return whole if statistic.digits == 0 else whole / 10.0**statistic.digits
 
     return Cell(
-        told(0), told(-reach), told(reach), told(-width), told(width), not total.clear,
+        told(0), told(-reach), told(reach), told(-Z95 * noise), told(Z95 * noise), abs(value) < 2 * Z95 * noise,
         "noise and sampling" if sampled else "noise",
     )  # fmt: skip
+
+
+def _noise_of_second_moment(numbers: list[Noisy]) -> float:
+    """Give the noise of the sum of squares about zero, put together from those about the middle of the bounds."""
+    total, squares = numbers[0], numbers[-1].share
+    middle = total.share.vector.centre
+    of_count = numbers[1].share.scale if len(numbers) > SUM_WITHOUT_COUNT else 0.0
+    parts = (squares.scale * 4.0**squares.vector.shift, 2 * middle * total.share.scale, middle**2 * of_count)
+    return sqrt(sum(part**2 for part in parts))
 
 
 def _mean(statistic: Statistic, numbers: list[Noisy]) -> Cell:

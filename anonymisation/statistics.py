@@ -159,7 +159,13 @@ def _whole(value: Typed) -> pl.Expr:
 
 
 def _summed(ask: Ask, scope: Scope) -> Fitted:
+    """A sum is that of the distances from the middle of the bounds, and the middle for each row.
+
+    Asked beside a count or a mean it shares their vectors; where the middle is zero it needs no count.
+    """
     value, low, high = _clipped(ask, scope)
+    if (low + high) // 2:
+        return _averaged(ask, scope)
     vectors = (Vector("sum", _column(ask), low, high), _squares(_column(ask), low, high, 0))
     return Fitted(Statistic(ask.name, "sum", vectors, value.digits), {_column(ask): _whole(value)})
 

@@ -151,7 +151,9 @@ def test_a_question_with_features_of_another_table_is_priced_as_enumeration_says
     tests = {min(len(kept), most) for kept in held}
     totals = {10 * min(max(sum(min(max(each, -1), 20) for each in kept), low), high) for kept in held}
     claimed = [fitted.sensitivity_squared(one.vectors[0]) for one in fitted.statistics]
+    middles = [one.vectors[0].centre for one in fitted.statistics]
     terms = [{1}, tests, {min(totals), max(totals)}]
     assert claimed == [
-        farthest(rows, groups, len(DEPARTMENTS), rows, [(each,) for each in sorted(own)]) for own in terms
+        farthest(rows, groups, len(DEPARTMENTS), rows, [(each - middle,) for each in sorted(own)])
+        for own, middle in zip(terms, middles, strict=True)
     ]

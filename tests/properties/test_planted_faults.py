@@ -234,7 +234,11 @@ def by_hand(_: Patch) -> bool:
         sum(min(max(sum(values), -40), 800) for values in own),
         sum(max(values) for values in own if values),
     ]
-    found = [int(exact[one.vectors[0]][0]) for one in fitted.statistics]
+    found = []
+    for one in fitted.statistics:
+        first, *others = one.vectors
+        middle = first.centre * int(exact[others[0]][0]) if first.centre else 0
+        found.append(int(exact[first][0]) + middle)
     return found != sums
 
 

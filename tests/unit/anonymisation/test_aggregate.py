@@ -27,6 +27,13 @@ def vectors(plan: Plan, *parts: pl.DataFrame, seed: bytes = SEED) -> list[list[i
     return [found[vector].tolist() for vector in plan.vectors]
 
 
+def sums(plan: Plan, *parts: pl.DataFrame) -> list[int]:
+    """Give the sums of a plan's first statistic: the distances from the middle of the bounds, and the middle for each row."""
+    found = aggregate.aggregate(plan, [part.lazy() for part in parts], SEED)
+    total, count, _ = plan.statistics[0].vectors
+    return (found[total] + total.centre * found[count]).tolist()
+
+
 def kept(data: pl.DataFrame, **fields: Any) -> int:
     return vectors(plan_of(**fields), data)[0][0]
 
@@ -58,7 +65,7 @@ def test_an_empty_table_gives_zeros() -> None:
 def test_sums_are_clipped_and_leave_nothing_recorded_out() -> None:
     data = frame({"age": 200}, {"age": -5}, {"age": None}, {"age": 40})
     ask = {"name": "s", "stat": "sum", "column": "age", "low": 10, "high": 100}
-    assert vectors(plan_of(ask), data)[0] == [100 + 10 + 40]
+    assert sums(plan_of(ask), data) == [100 + 10 + 40]
 
 
 def test_decimals_are_summed_exactly_and_what_is_not_a_number_is_left_out() -> None:
@@ -71,10 +78,9 @@ def test_decimals_are_summed_exactly_and_what_is_not_a_number_is_left_out() -> N
         {"cost": -1e300},
     )
     ask = {"name": "s", "stat": "sum", "column": "cost"}
-    assert vectors(plan_of(ask, {"name": "c", "stat": "count", "column": "cost"}), data)[::2] == [
-        [10 + 20 + 500_000],
-        [4],
-    ]
+    plan = plan_of(ask, {"name": "c", "stat": "count", "column": "cost"})
+    assert sums(plan, data) == [10 + 20 + 500_000]
+    assert vectors(plan, data)[1] == [4]
 
 
 def test_a_mean_is_summed_about_the_middle_of_its_bounds() -> None:
@@ -147,13 +153,13 @@ def test_a_recode_can_be_grouped_by_filtered_by_and_summed() -> None:
     )
     ask = {"name": "s", "stat": "sum", "column": "twice"}
     plan = plan_of(ask, let=lets, by=["band", "y"], where=[">", "y", 2020])
-    assert vectors(plan, data)[0] == [0, 20_050, 0, 0, 0, 0, 0, 0, 20_050]
+    assert sums(plan, data) == [0, 20_050, 0, 0, 0, 0, 0, 0, 20_050]
 
 
 def test_recodes_see_values_held_within_their_bounds() -> None:
     lets = [{"name": "x", "expr": ["*", "age", 1000]}]
     ask = {"name": "s", "stat": "sum", "column": "x"}
-    assert vectors(plan_of(ask, let=lets), frame({"age": 10**15}))[0] == [120_000]
+    assert sums(plan_of(ask, let=lets), frame({"age": 10**15})) == [120_000]
 
 
 def test_parts_merge_exactly() -> None:

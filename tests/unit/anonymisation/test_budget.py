@@ -1,5 +1,6 @@
 from fractions import Fraction
 from math import sqrt
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ MEAN = {"name": "m", "stat": "mean", "column": "age"}
 COUNT_OF_AGE = {"name": "c", "stat": "count", "column": "age"}
 
 
-def plan_of(*ask: dict[str, str]) -> Plan:
+def plan_of(*ask: dict[str, Any]) -> Plan:
     return fit(question(list(ask)), STAYS)
 
 
@@ -65,12 +66,44 @@ def test_the_two_ways_of_finding_a_half_width_meet() -> None:
     assert abs(budget.half_width(budget.EXACT_TAIL - 0.01) - budget.Z95 * budget.EXACT_TAIL) <= 1
 
 
+COST = {"name": "s", "stat": "sum", "column": "cost"}
+
+
+def noise_of(*asks: Any) -> float:
+    """Give the noise of the last statistic, a sum, at one price."""
+    fitted = plan_of(*asks)
+    shares = {share.vector: share for share in budget.split(fitted, 1_000_000)}
+    return budget.noise_of_sum([shares[vector] for vector in fitted.statistics[-1].vectors])
+
+
+def test_a_sum_costs_no_more_than_its_reach_and_less_beside_a_count_or_a_mean() -> None:
+    """Whatever the bounds, the reach of the values from zero decides, of which a tenth pays for the spread."""
+    for bounds in ({}, {"low": 4990}, {"low": 2000, "high": 3000}, {"low": 1, "high": 2}):
+        reach = float(bounds.get("high", 5000)) * 100 * 3
+        alone = noise_of({**COST, **bounds})
+        assert reach / sqrt(2 * 0.9) <= alone * (1 + 1e-9) <= 1.05 * reach / sqrt(2 * 0.9)
+    half = sqrt(2 * 0.5)
+    assert noise_of({"name": "n", "stat": "count", "column": "cost"}, COST) < 0.9 * 5000 * 100 * 3 / half
+    assert noise_of({"name": "m", "stat": "mean", "column": "cost"}, COST) == pytest.approx(noise_of(COST))
+
+
+def test_a_sum_with_zero_in_the_middle_of_its_bounds_needs_no_count() -> None:
+    fitted = plan_of({"name": "s", "stat": "sum", "column": "weight", "low": -50, "high": 50})
+    assert [vector.kind for vector in fitted.vectors] == ["sum", "squares"]
+    shares = budget.split(fitted, 1_000_000)
+    assert [share.rho_micro for share in shares] == [900_000, 100_000]
+    assert budget.noise_of_sum(shares) == shares[0].scale
+
+
 def test_the_expected_accuracy_is_in_the_columns_own_units() -> None:
     fitted = plan_of({"name": "s", "stat": "sum", "column": "cost"}, MEAN)
     shares = {share.vector: share for share in budget.split(fitted, 10_000)}
     of_sum, of_mean = (budget.accuracy(statistic, shares) for statistic in fitted.statistics)
+    distances, rows = (shares[vector] for vector in fitted.statistics[0].vectors[:2])
     total, count = (shares[vector] for vector in fitted.statistics[1].vectors[:2])
-    assert of_sum.plus_minus == shares[fitted.statistics[0].vectors[0]].half_width / 100
+    assert of_sum.plus_minus == pytest.approx(
+        1.96 * sqrt(distances.scale**2 + (250_000 * rows.scale) ** 2) / 100, rel=1e-4
+    )
     assert of_mean.at_count == budget.MEAN_AT
     assert of_mean.plus_minus == pytest.approx(
         1.96 * sqrt(total.scale**2 + (60 * count.scale) ** 2) / 1_000, rel=1e-4

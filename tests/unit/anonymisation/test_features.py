@@ -77,7 +77,8 @@ def counts(ask: list[dict[str, Any]], **fields: Any) -> list[int]:
     plan = fit(asked, STAYS, LABS)
     rows = frame({}, {}, {UNIT: 2}, {UNIT: 3})
     exact = aggregate.aggregate(plan, [rows.lazy()], SEED, [RESULTS.lazy()])
-    found: list[int] = exact[plan.statistics[0].vectors[0]].tolist()
+    first, *others = plan.statistics[0].vectors
+    found: list[int] = (exact[first] + first.centre * (exact[others[0]] if first.centre else 0)).tolist()
     return found
 
 
