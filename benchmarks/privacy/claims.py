@@ -9,14 +9,17 @@ from statistics import median
 def claim(
     name: str,
     values: Sequence[float],
-    target: float,
+    target: float | None,
     against: str,
     *,
     at_least: bool = False,
     worst: bool = False,
     rounds: int | None = None,
 ) -> bool:
-    """Print a claim: the median of its rounds (or the worst of them) beside its target, and say whether it is met."""
+    """Print a claim: the median of its rounds (or the worst of them) beside its target, and say whether it is met.
+
+    Where there is no target the figure is told for its own sake, and nothing can be missed.
+    """
     value = (min(values) if at_least else max(values)) if worst else median(values)
     met = value >= target if at_least else value <= target
     told = {

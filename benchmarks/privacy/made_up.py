@@ -22,7 +22,10 @@ TABLE = Table(
     "patients",
     "nir",
     "nip",
-    (Column("dept", "category", DEPARTMENTS), Column("age", "integer", None, "0", str(OLDEST))),
+    (
+        Column("dept", "category", DEPARTMENTS),
+        Column("age", "integer", None, "0", str(OLDEST), never_null=True),
+    ),
     KEPT,
     GROUPS,
 )
