@@ -1,11 +1,15 @@
-"""What is kept of persons at the command line of a real house; nothing is erased here."""
+"""What is kept of persons at the command line of a real house; what erases opens a house of its own."""
 
 import json
+from pathlib import Path
+
+import pytest
 
 from audit.projection import entries
-from enclave.demo.cast import AUDITOR, DPO, RESEARCHER, STEWARDS
+from audit.verify import verify
+from enclave.demo.cast import AUDITOR, DPO, OPERATOR, RESEARCHER, STEWARDS
 from enclave.local_http import LocalService
-from tests.living import Lived
+from tests.living import Lived, living
 
 ADDRESS, BROWSER = "192.0.2.171", "Mozilla/5.0 (a browser of these tests)"
 REFUSED = 3
@@ -56,3 +60,33 @@ def test_a_survey_shows_what_would_go_and_erases_nothing(lived: Lived) -> None:
     assert refused.returncode == REFUSED
     assert json.loads(refused.stderr)["error"]["code"] == "nobody_asked"
     assert lived.command("audit", "detail", str(index), person=DPO).returncode == 0
+
+
+@pytest.mark.long
+def test_two_persons_end_what_is_kept_of_a_third_and_every_proof_holds(tmp_path: Path) -> None:
+    with living(tmp_path / "house") as lived:
+        index = enter(lived)
+        new = tmp_path / "new-passphrase"
+        new.write_text("another passphrase, long enough")
+        assert lived.command("key", "passphrase", "--new-file", str(new), person=OPERATOR).returncode == 0
+        asked = lived.command("audit", "erase", RESEARCHER, "--ask", person=DPO)
+        assert asked.returncode == 0, asked.stderr
+        assert "agrees with --agree" in asked.stdout
+        same = lived.command("audit", "erase", RESEARCHER, "--agree", person=DPO)
+        assert same.returncode == REFUSED
+        done = lived.command("audit", "erase", RESEARCHER, "--agree", "--json", person=AUDITOR)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["destroyed"] >= 1
+        gone = lived.command("audit", "detail", str(index), "--json", person=DPO)
+        assert json.loads(gone.stderr)["error"]["code"] == "no_detail"
+        applied = json.loads(lived.command("audit", "retention", "--apply", "--json", person=DPO).stdout)
+        assert (applied["applied"], applied["expired"]) == (True, {})
+        survey = json.loads(lived.command("audit", "retention", "--json", person=AUDITOR).stdout)
+        assert survey["missing"] == 0
+        told = json.loads(lived.command("audit", "prune", "--json", person=AUDITOR).stdout)
+        assert (told["boundary"], told["pruned"]) == (0, 0)
+        nothing = lived.command("audit", "prune", "--ask", "--json", person=DPO)
+        assert json.loads(nothing.stderr)["error"]["code"] == "nothing_to_prune"
+        trail = lived.house.settings.state / "trail"
+        report = verify(trail)
+        assert (report.integrity, report.completeness) == (True, True), report.anomalies
