@@ -62,7 +62,8 @@ def _close_interrupted(settings: Settings) -> None:
     for name in ("supervisor", "command-line"):
         recorder(settings, name).close_interrupted(of_earlier_runs=True)
     with suppress(Refused), one_intake(settings):
-        recorder(settings, "intake").close_interrupted()
+        for name in ("intake", "compaction"):
+            recorder(settings, name).close_interrupted()
 
 
 def _record_stop(settings: Settings) -> None:

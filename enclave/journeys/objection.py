@@ -4,6 +4,7 @@ Two halves in two processes. The house gives a reference and knows how many ther
 unit numbers in a list it seals. Nothing here tells whether a person is in the data.
 """
 
+import re
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ FOLDER: Final = "objections"  # in the state folder, beside the shelves
 RECORDS: Final = frozenset({Role.DPO})
 READS: Final = frozenset({Role.DPO, Role.AUDITOR, Role.OPERATOR})
 REFERENCE_BYTES: Final = 6
+ID_TYPE: Final = re.compile(r"[a-z][a-z0-9_]{0,29}")  # as a policy writes it: no identifier by mistake
 
 
 # --- the engine's half
@@ -228,11 +230,12 @@ def _datasets_about(agreements: AgreementStore, population: str) -> list[Dataset
 
 
 def _id_type(datasets: Sequence[Dataset], wanted: str | None) -> str:
-    used = sorted({known for one in datasets if (known := id_type_of(one)) not in (None, ROW_UNIT)} - {None})
-    if wanted in used or (wanted is not None and not used and wanted != ROW_UNIT):
-        return wanted
-    if wanted is None and len(used) == 1:
-        return used[0]
+    used = sorted({known for one in datasets if (known := id_type_of(one)) and known != ROW_UNIT})
+    chosen = used[0] if wanted is None and len(used) == 1 else wanted
+    if chosen in used:
+        return chosen
+    if chosen and not used and chosen != ROW_UNIT and ID_TYPE.fullmatch(chosen):
+        return chosen  # the population's first file is still to come
     raise BadInput(
         "id_type_needed",
         f"The datasets of this population know people by: {', '.join(used) or 'nothing yet'}.",

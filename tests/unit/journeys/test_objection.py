@@ -263,8 +263,7 @@ def test_the_trail_and_the_houses_books_agree_after_objections_and_a_compaction(
         recorder=house.intake.recorder,
         engine=SimpleNamespace(call=lambda *_: {"records": []}),  # type: ignore[arg-type]
         house=house.intake.tools.agreements._engine,
-        packages=SimpleNamespace(requests=list),  # type: ignore[arg-type]
-        keys=SimpleNamespace(public_key=lambda _: b""),  # type: ignore[arg-type]
+        publisher=lambda: (SimpleNamespace(requests=list), house.intake.keys(Rights.PUBLISHER)),  # type: ignore[arg-type,return-value]
         shelves=house.root,
         hub=Path("nowhere"),
     )
@@ -341,8 +340,9 @@ def test_a_population_or_an_identifier_type_nobody_knows_is_refused(house: Objec
 
 def test_before_any_data_an_objection_names_its_identifier_type(tmp_path: Path, own_keyring: Path) -> None:
     house = objecting_house(tmp_path / "state", own_keyring)
-    with pytest.raises(BadInput):
-        house.object(nir(WHO))
+    for wrong in (None, "row", nir(WHO)):
+        with pytest.raises(BadInput):
+            record(house.objections, DPO, POPULATION, ObjectionKind.OBJECTION, nir(WHO), wrong)
     told = record(house.objections, DPO, POPULATION, ObjectionKind.OBJECTION, nir(WHO), "nir")
     assert (told.reached, told.not_reached) == ((), ("stays",))
     assert house.compact().version is None
