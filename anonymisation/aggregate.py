@@ -56,7 +56,7 @@ def aggregate(
 def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:
     """Add partial aggregates; parts hold whole units, which is checked."""
     units = np.concatenate([partial.units for partial in partials]) if partials else np.zeros(0, np.uint64)
-    if len(partials) > 1 and np.unique(units).size < units.size:
+    if len(partials) > 1 and _some_twice(units):
         raise Damaged(
             "unit_torn",
             "A privacy unit has rows in two parts of the table.",
@@ -70,6 +70,12 @@ def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:
         for vector in plan.vectors
     }
     return Exact(totals, units)
+
+
+def _some_twice(units: Units) -> bool:
+    """Tell whether a unit comes twice; to sort is many times quicker than `np.unique`, which hashes (numpy 2.4)."""
+    ordered = np.sort(units)
+    return bool((ordered[1:] == ordered[:-1]).any())
 
 
 def exact(plan: Plan, part: pl.LazyFrame, seed: bytes, taken: pl.DataFrame | None = None) -> Exact:
@@ -275,7 +281,7 @@ def _assert_whole(units: Units) -> None:
     if (units[1:] >= units[:-1]).all():
         return
     heads = _heads(units)
-    if np.unique(heads).size < heads.size:
+    if _some_twice(heads):
         raise Damaged(
             "unit_torn",
             "The rows of a privacy unit do not lie together.",
