@@ -84,9 +84,9 @@ class Search:
         if self.object is not None:
             found.append(OBJECT.c.object == self.object)
         if after is not None:
-            found.append(ENTRY.c.ts > after)
+            found.append(_time(span) > after)
         if before is not None:
-            found.append(ENTRY.c.ts < before)
+            found.append(_time(span) < before)
         if self.text:
             found.append(sa.func.says(ENTRY.c.leaf, " ".join(self.words)) == 1)
         if span.start:
@@ -94,6 +94,11 @@ class Search:
         if span.stop < END:
             found.append(self.place() < span.stop)
         return found
+
+
+def _time(span: range) -> sa.ColumnElement[str]:
+    """Give the time of an entry; within the few newest ones SQLite is kept from its index over all of them."""
+    return sa.literal_column("+entry.ts", sa.Text) if span.start else ENTRY.c.ts
 
 
 class _Way(Protocol):

@@ -46,6 +46,7 @@ def test_the_same_event_again_is_the_same_answer_and_other_bytes_a_conflict(clie
         (b"{}", 422, "event_not_valid"),
         (b"no json", 422, "event_not_json"),
         (b" " * (MAX_EVENT_BYTES + 1), 413, "event_too_large"),
+        (b" " * (MAX_EVENT_BYTES + recorder.MAX_DETAIL_BYTES + 1), 413, "event_too_large"),
     ],
 )
 def test_what_is_no_event_is_refused_and_not_recorded(client, log, body, status, code):
