@@ -20,7 +20,7 @@ from tests.properties import asking_process as asking
 from tests.properties.asking_process import Asking
 from tests.unit.journeys.engine_for_tests import STEWARD, Engine, engine
 
-TOGETHER = 4
+TOGETHER = 5
 
 
 class House:
@@ -100,7 +100,7 @@ def opened(tmp_path: Path) -> Iterator[list[House]]:
 
 
 def test_eight_processes_asking_at_once_spend_a_cap_exactly(tmp_path: Path, opened: list[House]) -> None:
-    house = House(tmp_path, cap=20 * 11 + 7)
+    house = House(tmp_path, cap=12 * 11 + 5)
     opened.append(house)
     started = [house.start() for _ in range(8)]
     for own, process, _ in started:
