@@ -192,6 +192,7 @@ def test_every_book_of_an_open_house_agrees_with_its_trail_and_a_package_carries
     assert [one["code"] for one in watched.reconciled()["anomalies"]] == ["other_bytes"]
 
 
+@pytest.mark.long  # a dozen commands; what the engine refuses is also in tests/unit/journeys/test_ledger_guard.py
 def test_a_ledger_put_back_answers_nothing_until_what_it_lost_is_entered_again(watched: Watched) -> None:
     state, supervisor = watched.settings.state, watched.lived.house.process.pid
     backup = watched.folder / "ledger-of-last-night"
