@@ -12,11 +12,14 @@ import sqlalchemy as sa
 
 from audit.checkpoint import read_checkpoint
 from audit.errors import LogDamaged, ProofWrong
+from audit.log import LOCK
+from audit.publisher import MOST_SECONDS_BEHIND
 from audit.store import CHECKPOINT, ENTRY, INDEXED, OBJECT, SCHEMA, SHOWN, STREAM_ROWS, other_schema
 from audit.tiles import CHECKPOINT as CHECKPOINT_FILE
 
-CATCH_UP_SECONDS: Final = 3.0
+CATCH_UP_SECONDS: Final = MOST_SECONDS_BEHIND + 2  # later than that a recorder refuses: nothing more comes
 LOOK_AGAIN_SECONDS: Final = 0.05
+LOCKS: Final = Path("/proc/locks")  # proc(5)
 NOT_OPENED: Final = "unable to open database file"
 _COLUMNS: Final = tuple(ENTRY.c[name] for name in INDEXED)
 _RANGE: Final = (
@@ -30,16 +33,29 @@ _OBJECTS: Final = sa.select(OBJECT.c.seq, OBJECT.c.object).order_by(OBJECT.c.seq
 def wait_for_files(directory: Path, database: Path) -> None:
     """Give a recorder at work a moment to show what is durable: else its newest acts would look unfinished.
 
-    A log that nobody serves may have such entries too, after a crash; they are then waited for in vain.
+    A log that nobody serves may have such entries too, after a crash; nobody is there to show them, so they are not
+    waited for.
     """
     deadline = time.monotonic() + CATCH_UP_SECONDS
     try:
         with closing(sqlite3.connect(f"file:{database.resolve()}?mode=ro", uri=True)) as db:
             (last,) = db.execute("SELECT max(seq) FROM entry").fetchone()
         while _shown(directory) <= (-1 if last is None else last) and time.monotonic() < deadline:
+            if not _served(directory):
+                return
             time.sleep(LOOK_AGAIN_SECONDS)
     except (sqlite3.Error, OSError, UnicodeDecodeError, ProofWrong):
         return  # the steps of the verification will say what is wrong
+
+
+def _served(directory: Path) -> bool:
+    """Tell whether a recorder owns the folder, without touching its lock: a verifier must not keep one from starting."""
+    lock = directory / LOCK
+    if not lock.exists():
+        return False
+    inode = f":{lock.stat().st_ino}"
+    lines = (line.split() for line in LOCKS.read_text(encoding="ascii").splitlines())
+    return any("FLOCK" in words and any(word.endswith(inode) for word in words) for words in lines)
 
 
 def _shown(directory: Path) -> int:

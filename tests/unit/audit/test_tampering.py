@@ -15,7 +15,6 @@ NAMES = sorted(path.stem for path in VECTORS.glob("[!_]*.py"))
 @pytest.fixture
 def damage(trail, signer, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(VECTORS), *sys.path])
-    monkeypatch.setattr("audit.snapshot.CATCH_UP_SECONDS", 0)  # nobody serves what is damaged here
 
     def do(name):
         vector = runpy.run_path(str(VECTORS / f"{name}.py"))

@@ -136,16 +136,22 @@ def test_a_recorder_at_work_is_given_a_moment_to_show_what_is_durable(log, make)
         assert verify(log.directory).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "lock", [pytest.param(True, id="its lock is left"), pytest.param(False, id="no lock")]
+)
 def test_files_behind_the_database_are_those_of_a_log_that_was_killed(
-    trail, signer, make, tmp_path, monkeypatch
+    trail, signer, make, tmp_path, monkeypatch, lock
 ):
-    monkeypatch.setattr("audit.snapshot.CATCH_UP_SECONDS", 0)
+    """Nobody is there to show what is missing, so nobody is waited for."""
+    monkeypatch.setattr("audit.snapshot.time.sleep", lambda _: pytest.fail("waited for nobody"))
     log = Log(trail, signer)
     log._publisher.offer = lambda _: None
     for _ in range(3):
         log.record(make())
     killed = shutil.copytree(trail, tmp_path / "killed")
     log.close()
+    if not lock:
+        (killed / "lock").unlink()
     report = verify(killed)
     assert (report.exit_code, report.size) == (0, 300)
     again = Log(killed, signer)
@@ -154,10 +160,7 @@ def test_files_behind_the_database_are_those_of_a_log_that_was_killed(
     assert verify(killed).size == 303
 
 
-def test_files_behind_what_the_database_saw_them_show_were_rolled_back(
-    trail, signer, make, whole, monkeypatch
-):
-    monkeypatch.setattr("audit.snapshot.CATCH_UP_SECONDS", 0)
+def test_files_behind_what_the_database_saw_them_show_were_rolled_back(trail, signer, make, whole):
     log = Log(trail, signer)
     log.record(make())
     log.close()
