@@ -9,7 +9,7 @@ from enclave.agreements.words import Project
 from enclave.desks.tools import Tools, now, today
 from enclave.errors import NotAuthenticated, NotFound, Refused
 from enclave.people import Person
-from enclave.web.needs import ProjectCard
+from enclave.web.sheets import ProjectCard
 
 
 class PeopleDesk(Tools):

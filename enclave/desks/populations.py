@@ -14,7 +14,12 @@ from enclave.journeys.matter import declared_json
 from enclave.journeys.profile import HOUSE
 from enclave.journeys.question import describe
 from enclave.people import Person
-from enclave.web.needs import CapChange, Json, PopulationCharge, PopulationSheet
+from enclave.web.sheets import (
+    CapChange,
+    Json,
+    PopulationCharge,
+    PopulationSheet,
+)
 
 
 class PopulationDesk(PeopleDesk):

@@ -18,7 +18,13 @@ from enclave.journeys.matter import dataset_of, features_of
 from enclave.journeys.question import RESEARCHER_ROLES, describe, order
 from enclave.people import Person, Role
 from enclave.recording import EventObject, Visitor
-from enclave.web.needs import Allowance, BudgetSheet, Charge, Json, OutsideLoss
+from enclave.web.sheets import (
+    Allowance,
+    BudgetSheet,
+    Charge,
+    Json,
+    OutsideLoss,
+)
 
 LOOKERS_ON = frozenset({Role.STEWARD, Role.SENIOR_STEWARD, Role.AUDITOR})
 

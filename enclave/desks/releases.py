@@ -25,10 +25,8 @@ from enclave.release.packaging import Packager
 from enclave.release.questions import Offer, Situation, offered, shown_votes
 from enclave.release.states import Act, Status
 from enclave.release.words import Choice, OutputFile, ReleaseRequest
-from enclave.web.needs import (
-    Choice as WebChoice,
-)
-from enclave.web.needs import (
+from enclave.web.sheets import Choice as WebChoice
+from enclave.web.sheets import (
     Download,
     FileIn,
     FileSheet,

@@ -18,7 +18,7 @@ from enclave.journeys.retention import read_detail
 from enclave.journeys.review import Finding
 from enclave.people import Person
 from enclave.recording import Visitor
-from enclave.web.needs import (
+from enclave.web.sheets import (
     Certificate,
     DetailState,
     Download,

@@ -6,7 +6,10 @@ from enclave.desks.tools import today
 from enclave.errors import EnclaveError
 from enclave.recording import Actor, EventObject
 from enclave.sessions import HUB, Holder
-from enclave.web.needs import Channel, SessionPlace
+from enclave.web.sheets import (
+    Channel,
+    SessionPlace,
+)
 
 
 class SessionDesk(PeopleDesk):

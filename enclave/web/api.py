@@ -13,7 +13,14 @@ from anonymisation.mock import MOST_ROWS
 from enclave import messages
 from enclave.web import uploads
 from enclave.web.asker import Asker, Identify
-from enclave.web.needs import Allowance, BudgetSheet, House, Json, RequestLine, RequestSheet
+from enclave.web.needs import House
+from enclave.web.sheets import (
+    Allowance,
+    BudgetSheet,
+    Json,
+    RequestLine,
+    RequestSheet,
+)
 from enclave.web.words import status_words
 
 

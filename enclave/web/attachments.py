@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from starlette.responses import Response, StreamingResponse
 
-from enclave.web.needs import Download
+from enclave.web.sheets import Download
 
 
 def attachment(download: Download) -> Response:

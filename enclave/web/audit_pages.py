@@ -19,8 +19,15 @@ from enclave.messages import PARIS
 from enclave.web import guard
 from enclave.web.api import TheHouse
 from enclave.web.attachments import attachment
-from enclave.web.needs import Certificate, House, TrailFinding, TrailPage, TrailQuery, TrailReport
+from enclave.web.needs import House
 from enclave.web.render import page
+from enclave.web.sheets import (
+    Certificate,
+    TrailFinding,
+    TrailPage,
+    TrailQuery,
+    TrailReport,
+)
 from enclave.web.visitor import Acting, Arriving, Visitor
 
 LONGEST_FIELD = 80

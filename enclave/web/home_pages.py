@@ -6,8 +6,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from enclave.web.api import TheHouse
-from enclave.web.needs import Allowance, BudgetSheet, House, RequestLine
+from enclave.web.needs import House
 from enclave.web.render import page
+from enclave.web.sheets import (
+    Allowance,
+    BudgetSheet,
+    RequestLine,
+)
 from enclave.web.visitor import Arriving, Visitor
 from enclave.web.words import left_percent
 

@@ -15,7 +15,11 @@ from enclave.errors import NotFound
 from enclave.people import Person
 from enclave.web.api import TheHouse
 from enclave.web.asker import SESSION
-from enclave.web.needs import Channel, House, Json
+from enclave.web.needs import House
+from enclave.web.sheets import (
+    Channel,
+    Json,
+)
 
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,29}$")]
 NOTHING = 204

@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from anonymisation import ledger_words
 from enclave.web.api import TheHouse
-from enclave.web.needs import Allowance
 from enclave.web.render import page
+from enclave.web.sheets import Allowance
 from enclave.web.spending import drawings
 from enclave.web.visitor import Arriving
 from enclave.web.words import left_percent

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-from enclave.web.needs import FileIn
+from enclave.web.sheets import FileIn
 
 MOST_ROWS = 200
 MOST_COLUMNS = 40

@@ -11,8 +11,15 @@ from enclave.web import preview
 from enclave.web.api import TheHouse
 from enclave.web.attachments import attachment
 from enclave.web.hub_sign_in import BASE
-from enclave.web.needs import Choice, FileSheet, House, Move, RequestLine, RequestSheet
+from enclave.web.needs import House
 from enclave.web.render import page
+from enclave.web.sheets import (
+    Choice,
+    FileSheet,
+    Move,
+    RequestLine,
+    RequestSheet,
+)
 from enclave.web.sorting import Sorted, arrange
 from enclave.web.visitor import Acting, Arriving, Visitor
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from enclave.web.needs import PopulationCharge
+from enclave.web.sheets import PopulationCharge
 
 MONTHS = 12
 WIDTH, HEIGHT, GAP = 36, 80, 8

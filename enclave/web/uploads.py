@@ -6,7 +6,7 @@ import unicodedata
 from pydantic import BaseModel, ConfigDict, Field
 
 from enclave.errors import BadInput
-from enclave.web.needs import FileIn
+from enclave.web.sheets import FileIn
 
 MOST_FILES = 64
 LONGEST_NAME = 100

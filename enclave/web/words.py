@@ -2,7 +2,10 @@
 
 from enclave import messages
 from enclave.messages import Language
-from enclave.web.needs import Allowance, RequestLine
+from enclave.web.sheets import (
+    Allowance,
+    RequestLine,
+)
 
 PER_MILLION = 1_000_000
 KIB = 1024

@@ -27,7 +27,7 @@ from enclave.demo.play_scrutiny import processes_naming
 from enclave.desks import FrontDesk
 from enclave.people import Role
 from enclave.settings import Settings
-from enclave.web.needs import FileIn
+from enclave.web.sheets import FileIn
 from enclave.wiring import front_desk, passphrase, prepare_state
 from tests.living import Lived
 from tests.unit.audit.conftest import Authority, authority

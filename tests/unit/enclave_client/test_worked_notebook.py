@@ -16,7 +16,11 @@ from enclave.agreements.policy import load_policy, to_table
 from enclave.demo import cast
 from enclave.journeys.matter import declared_json
 from enclave.people import Person
-from enclave.web.needs import Allowance, BudgetSheet, Charge
+from enclave.web.sheets import (
+    Allowance,
+    BudgetSheet,
+    Charge,
+)
 from tests.places import NOTEBOOK_VENV
 from tests.unit.enclave_client.conftest import serving
 from tests.unit.web.house_for_tests import NOW, HouseForTests

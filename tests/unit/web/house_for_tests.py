@@ -14,7 +14,8 @@ from enclave.desks.populations import shown_profile
 from enclave.errors import BadInput, NotAuthenticated, NotFound, Refused
 from enclave.journeys.review import REASONS
 from enclave.people import Person, Role
-from enclave.web.needs import (
+from enclave.web.needs import Holder
+from enclave.web.sheets import (
     Allowance,
     BudgetSheet,
     CapChange,
@@ -26,7 +27,6 @@ from enclave.web.needs import (
     FileIn,
     FileSheet,
     Finding,
-    Holder,
     Json,
     Move,
     OutsideLoss,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from enclave.web.needs import FileIn
+from enclave.web.sheets import FileIn
 from tests.unit.web.browser import World
 
 TABLE = b"sexe;effectif\nF;420\nM;<script>alert(3)</script>\n"

@@ -8,7 +8,14 @@ from audit.statement import SOURCES
 from enclave import messages
 from enclave.journeys.review import REASONS
 from enclave.web.limits import SMALL
-from enclave.web.needs import DetailState, FileIn, Finding, TrailAnomaly, TrailBooks, TrailConfirmed
+from enclave.web.sheets import (
+    DetailState,
+    FileIn,
+    Finding,
+    TrailAnomaly,
+    TrailBooks,
+    TrailConfirmed,
+)
 from tests.unit.web.browser import World
 from tests.unit.web.house_for_tests import sha
 from tests.unit.web.stories import TABLE, run, submitted

@@ -1,7 +1,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from enclave.web.needs import PopulationCharge
+from enclave.web.sheets import PopulationCharge
 from enclave.web.spending import HEIGHT, MONTHS, drawings
 from tests.unit.web.browser import World
 from tests.unit.web.stories import run

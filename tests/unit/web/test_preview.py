@@ -1,7 +1,7 @@
 import pytest
 
 from enclave.web import preview
-from enclave.web.needs import FileIn
+from enclave.web.sheets import FileIn
 
 PICTURE = preview.PNG + b"..."
 
