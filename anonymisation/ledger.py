@@ -159,7 +159,7 @@ class Ledger:
 
     def _charge(self, charge: Charge, receipt: Receipt, *, within_caps: bool) -> Reservation:
         _check_charge(charge, receipt)
-        reservation = Reservation(uuid4().hex, charge)
+        reservation = Reservation(str(uuid4()), charge)
         row = {"id": reservation.id, **asdict(charge), **_stamp(receipt)}
         with writing(self._engine) as connection:
             if connection.execute(

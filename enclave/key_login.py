@@ -12,7 +12,7 @@ POD_TOKEN = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 ROLE_PREFIX = "enclave-"
 ROLE_ID, SECRET_ID, WRAPPED = ".role-id", ".secret-id", ".wrapped-secret-id"
 # Started on demand or not at all; the doctor asks for the others.
-MAY_BE_ABSENT = frozenset({"reident"})
+MAY_BE_ABSENT = frozenset({"reident", "compact_identity", "compact_research", "compact_text"})
 OTHERS_BITS = 0o077
 
 

@@ -5,6 +5,7 @@ import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 from sqlalchemy import create_engine
@@ -12,6 +13,7 @@ from starlette.testclient import TestClient
 
 from anonymisation.ledger import Charge
 from audit.event import new_id
+from audit.statement import Record
 from audit.verify import verify
 from enclave.engine import application
 from enclave.errors import ComponentDown, Refused
@@ -266,3 +268,11 @@ def charge_of_another_trail() -> tuple[Charge, Receipt]:
 def test_a_trail_cut_under_a_ledger_is_told_by_the_ledger(house: Engine, tmp_path: Path) -> None:
     house.desk.ledger.reenter(*charge_of_another_trail())
     assert "in_ledger_not_in_trail" in dict(compared(house, tmp_path))
+
+
+def test_no_charge_is_named_by_what_looks_like_a_number_of_a_person(house: Engine, tmp_path: Path) -> None:
+    """A UUID's groups have at most twelve digits, an identity number thirteen; run together they could have more."""
+    house.desk.ask(house.order(question(1_000)))
+    (made,) = house.desk.ledger.history("cardio")
+    assert str(UUID(made.reservation.id)) == made.reservation.id
+    assert Record(kind="charge", id="54928720-3571-4413-8345-123456789012").source == "ledger"
