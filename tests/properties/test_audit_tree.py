@@ -235,3 +235,10 @@ def test_tiles_of_the_specification_example_have_its_widths(tmp_path):
     partial = sorted(path for path in hashes if ".p/" in path)
     assert partial == ["tile/0/273.p/112", "tile/1/001.p/17", "tile/2/000.p/1"]
     assert len(hashes) == 273 + 1 + 3
+
+
+@pytest.mark.parametrize("index", [-1, 5, 6])
+def test_no_proof_is_of_an_entry_outside_its_tree(index: int) -> None:
+    with pytest.raises(ProofWrong) as refused:
+        check_inclusion(index, 5, LEAVES[0], [], LEAVES[0])
+    assert refused.value.code == "index_outside"
