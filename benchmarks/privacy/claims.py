@@ -21,12 +21,12 @@ def claim(
     Where there is no target the figure is told for its own sake, and nothing can be missed.
     """
     value = (min(values) if at_least else max(values)) if worst else median(values)
-    met = value >= target if at_least else value <= target
+    met = target is None or (value >= target if at_least else value <= target)
     told = {
         "claim": name,
         "value": round(value, 4),
         "target": target,
-        "ok": met,
+        "ok": None if target is None else met,
         "rounds": rounds or len(values),
     }
     print(json.dumps({**told, "against": against}), flush=True)
