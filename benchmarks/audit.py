@@ -6,6 +6,7 @@ sides alike; waiting times are those of the machine as it was, and `load` says h
 over the socket.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -416,8 +417,10 @@ PARTS = {each.__name__: each for each in (acts, clients, append, million)}
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all of them where none is named")
     signer = Signer(ORIGIN, Ed25519PrivateKey.generate())
-    for name in sys.argv[1:] or PARTS:
+    for name in parser.parse_args().parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="audit-") as folder:
             PARTS[name](Path(folder), signer)
 

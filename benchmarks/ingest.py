@@ -1,6 +1,6 @@
 """What bringing a partner's CSV in costs: memory that a larger file does not raise, and rows a second.
 
-`python -m benchmarks.ingest [--megabytes 100 | --rows 500000] [--rounds 5]` prints one JSON line a claim. The two sides
+`python benchmarks/ingest.py [--megabytes 100 | --rows 500000] [--rounds 5]` prints one JSON line a claim. The two sides
 take turns in processes of their own: the intake (typed by its policy, identifiers checked and numbered, split onto
 shelves, sorted, encrypted, hashed, synced) and pyarrow (the same file, types declared, into one plain Parquet file, not
 synced). Rows a second count from the call to its end, without starting Python; the most memory is the whole process's.
@@ -21,6 +21,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+
+# this folder has an `audit.py` too: ours comes first, also in the processes started below
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from enclave.demo.cast import HOSPITAL, policy
 from enclave.demo.hospital_stays import hospital_stays, write_csv
