@@ -1,5 +1,6 @@
 """The key service on a real OpenBao: rights hold at the server, and each way it can be unwell is told."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -278,6 +279,9 @@ def test_a_server_that_stands_still_is_told_and_serves_again(server: OpenBao) ->
     engine = TransitKeys(Connection(Server(server.address, timeout_seconds=1.0), login), Rights.ENGINE)
     engine.mac("unit", b"x")
     server.process.send_signal(signal.SIGSTOP)
+    os.waitpid(
+        server.process.pid, os.WUNTRACED
+    )  # a signal takes a moment: it could answer once more until then
     try:
         assert code_of(lambda: engine.mac("unit", b"x"), VaultDown) == "key_service_slow"
     finally:
