@@ -7,6 +7,7 @@
 import codecs
 import gzip
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
 
 from enclave.errors import BadInput
 
@@ -38,6 +40,7 @@ LEAD: Final = 0xC0
 LETTER_BYTES_MAX: Final = 4
 BROKEN: Final = re.compile("[\udc80-\udcff]")
 LETTERS: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
+QUOTE: Final = ord('"')
 LINE: Final = "_line"
 
 Told = Callable[[int], None]
@@ -88,32 +91,34 @@ Read = Callable[[], TextRows]
 def look(path: Path, limit: int) -> Look:
     """Read a file's bytes once, holding none of them.
 
-    Raises `BadInput` when it cannot be read, is cut, mixes encodings, or unpacks to more than `limit` bytes.
+    Raises `BadInput` when it cannot be read, is cut, mixes encodings, unpacks to more than `limit` bytes, or has a
+    quotation mark where none may be.
     """
-    letters, first, last, unpacked, quotes = _Letters(), b"", b"", 0, 0
+    first = _beginning(path)
+    delimiter = max(DELIMITERS, key=lambda mark: first.count(mark.encode()))
+    letters, quotes, last, unpacked = _Letters(), Quotes(delimiter), b"", 0
     for piece in _pieces(path):
         unpacked += len(piece)
         if unpacked > limit:
             raise too_large(path, limit)
-        if len(first) < HEADER_BYTES_MAX and b"\n" not in first:
-            first += piece[:HEADER_BYTES_MAX]
         letters.take(piece)
-        quotes += piece.count(b'"') if b'"' in piece else 0  # to look for one is much quicker than to count
+        quotes.take(piece)
         last = piece[-1:]
     encoding = letters.encoding(path)
-    header = _first_line(path, first, encoding)
-    if not _packed(path) and last not in {b"\n", b"\r"}:  # gzip carries its own length and checksum
+    header = _header(path, first, encoding)
+    if last not in {b"\n", b"\r"}:  # also of gzip, whose members may be cut apart where each is whole
         raise _cut(path)
-    if quotes % 2:
+    if not quotes.in_place:
         raise _quote_open(path)
-    delimiter = max(DELIMITERS, key=header.count)
     names = tuple(cell.strip().strip('"') for cell in header.split(delimiter))
-    return Look(encoding, delimiter, names, unpacked, None if quotes else _plain_header(first))
+    plain = len(first) if first.endswith(b"\n") and not quotes.count else None
+    return Look(encoding, delimiter, names, unpacked, plain)
 
 
-def _plain_header(first: bytes) -> int | None:
-    line = first.splitlines(keepends=True)[0]
-    return len(line) if line.endswith(b"\n") else None
+def _beginning(path: Path) -> bytes:
+    """Give the first line with its end, or as much of it as a header may have."""
+    with _read(path) as file:
+        return b"".join(file.readline(HEADER_BYTES_MAX).splitlines(keepends=True)[:1])
 
 
 def text_rows(path: Path, seen: Look, told: Told = lambda _done: None) -> Iterator[Read]:
@@ -198,7 +203,7 @@ def ready(rows: TextRows) -> Read:
 def _as_csv(path: Path) -> Iterator[None]:
     try:
         yield
-    except (pa.ArrowException, OSError, EOFError, UnicodeDecodeError):
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError):
         raise _not_csv(path) from None
 
 
@@ -294,14 +299,57 @@ def _is_utf_8(piece: bytes, size: int) -> bool:
     return True
 
 
+@dataclass
+class Quotes:
+    """Whether each quotation mark of a text opens or closes a cell, or is one of two that stand for one.
+
+    RFC 4180, section 2. One elsewhere would swallow the rows behind it into one cell, up to the next.
+    """
+
+    delimiter: str
+    count: int = 0
+    _all_at_edges: bool = True
+    _last: bytes = b"\n"
+
+    @property
+    def in_place(self) -> bool:
+        """Say whether no mark stands in a wrong place or is left open."""
+        return self._all_at_edges and self.count % 2 == 0
+
+    def take(self, piece: bytes) -> None:
+        """Look at the next bytes of the text."""
+        if b'"' in piece or self._last == b'"':  # to look for one is much quicker than to count
+            begun = piece.removeprefix(codecs.BOM_UTF8) if self._last == b"\n" else piece
+            self._look(np.frombuffer(self._last + begun, np.uint8))
+        self._last = piece[-1:]
+
+    def _look(self, text: NDArray[np.uint8]) -> None:
+        """Look at the marks of a text; what stands before its first byte, and behind its last, is looked at elsewhere."""
+        marks = np.flatnonzero(text == QUOTE)
+        known = int(text[0] == QUOTE)
+        closes = (np.arange(len(marks)) + self.count - known) % 2 == 1
+        before = marks[~closes & (marks > 0)] - 1
+        behind = marks[closes & (marks < len(text) - 1)] + 1
+        edges = np.isin(text[np.concatenate([before, behind])], list(f'"\r\n{self.delimiter}'.encode()))
+        self._all_at_edges &= bool(edges.all())
+        self.count += len(marks) - known
+
+
 def _pieces(path: Path) -> Iterator[bytes]:
+    with _read(path) as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+@contextmanager
+def _read(path: Path) -> Iterator[BinaryIO]:
+    """Give a file's bytes, unpacked."""
     try:
         with path.open("rb") as raw, _unpacked(raw, path) as file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
+            yield file
     except EOFError:
         raise _cut(path) from None
-    except OSError:
+    except (OSError, zlib.error):
         raise unreadable(path) from None
 
 
@@ -317,22 +365,21 @@ def _quote_open(path: Path) -> BadInput:
     """Give the refusal of a file in which a quote would swallow the rows behind it into one cell."""
     return BadInput(
         "partner_file_quote_open",
-        f"A quotation mark in {path.name} is never closed.",
+        f"A quotation mark in {path.name} is never closed, or stands inside a cell.",
         "Write each cell that holds one between quotation marks, and each of them twice (RFC 4180).",
         file=path.name,
     )
 
 
-def _first_line(path: Path, first: bytes, encoding: str) -> str:
-    line = first.splitlines()[0] if first else b""
-    if b"\0" in line or len(line) >= HEADER_BYTES_MAX:
+def _header(path: Path, first: bytes, encoding: str) -> str:
+    if b"\0" in first or len(first) >= HEADER_BYTES_MAX:
         raise BadInput(
             "partner_file_encoding",
             f"The file {path.name} does not begin with a line of text.",
             "Save it as CSV in UTF-8.",
             file=path.name,
         )
-    return line.decode(encoding, "replace").removeprefix("\ufeff")
+    return first.rstrip(b"\r\n").decode(encoding, "replace").removeprefix("\ufeff")
 
 
 def _cut(path: Path) -> BadInput:
@@ -351,7 +398,14 @@ def _reader(
     return pa_csv.open_csv(
         stream,
         # Lines are counted by the reader only when it works alone
-        read_options=pa_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, encoding=seen.encoding),
+        read_options=pa_csv.ReadOptions(
+            block_size=BLOCK_BYTES,
+            use_threads=False,
+            encoding=seen.encoding,
+            # Our names, not the line's: they have no space around them
+            column_names=seen.header,
+            skip_rows=1,
+        ),
         parse_options=_parsing(seen, broken),
         convert_options=_converting(seen),
     )

@@ -198,6 +198,8 @@ def damaged_page() -> bytes:
     [
         pytest.param("s.csv", csv(ROWS)[:-9], "partner_file_truncated", id="a file cut in its last line"),
         pytest.param("s.csv", b"", "partner_file_truncated", id="an empty file"),
+        pytest.param("s.csv.gz", b"", "partner_file_truncated", id="an empty file, packed"),
+        pytest.param("s.csv.gz", csv(ROWS)[:-9], "partner_file_truncated", id="a file cut, then packed"),
         pytest.param("s.csv", b"a;b\n1;2\n", "partner_file_columns_missing", id="another table"),
         pytest.param(
             "s.csv",
