@@ -4,12 +4,13 @@ Everything in the file is hostile: a reason names a column and a rule, never a v
 thousand rows in memory at a time; decimal point or comma; dates as 2025-01-31 or 31/01/2025.
 """
 
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -20,7 +21,7 @@ from enclave import partner_csv, partner_reader
 from enclave.agreements.policy import DatasetPolicy, PolicyColumn
 from enclave.errors import BadInput
 from enclave.partner_cells import Reader
-from enclave.partner_csv import LATIN_1, LINE, Look, Read, TextRows, Told
+from enclave.partner_csv import LATIN_1, LINE, Look, Read, TextRows, Told, unreadable
 
 # As many rows as tell what a column holds.
 SAMPLE_ROWS: Final = 5_000
@@ -31,6 +32,16 @@ REASON: Final = "_reason"
 ROW: Final = "_row"
 CELLS: Final = "cells"
 EMPTY: Final = "empty"
+
+
+class Mark(NamedTuple):
+    """What tells a file from another, and from itself once somebody wrote in it."""
+
+    device: int
+    inode: int
+    size: int
+    written: int
+    changed: int
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ class PartnerFile:
     policy: DatasetPolicy
     written: str
     unpacked: int  # bytes, an estimate where the format packs
+    mark: Mark
     _look: Look | None
     _limit: int
 
@@ -82,6 +94,16 @@ class PartnerFile:
     def reads(self, told: Told = lambda _done: None) -> Iterator[Read]:
         """Give what reads the rows, some at a time; each may be called in any thread. Raises `BadInput`."""
         return _text_rows(self.path, self._look, self._limit, told)
+
+    def check_unchanged(self) -> None:
+        """Raise `BadInput` where what was read is no longer what lies there: who still writes it has not sent it yet."""
+        if mark_of(self.path) != self.mark:
+            raise BadInput(
+                "partner_file_changed",
+                f"The file {self.path.name} changed while it was read.",
+                "Bring it in once it is whole: nothing was brought in.",
+                file=self.path.name,
+            )
 
     def typed(self, text: TextRows) -> PartnerRows:
         """Give rows typed by the policy."""
@@ -121,15 +143,34 @@ def open_partner_file(path: Path, policy: DatasetPolicy, limit: int = UNPACKED_M
 
     `limit` is the most bytes it may unpack to.
     """
+    mark = mark_of(path)
     seen = _looked(path, limit)
     names = seen.header if seen else partner_reader.header(path)
     _check_header(names, [column.name for column in policy.source_columns], path)
     if seen is None:
-        return PartnerFile(
-            path, policy, str(partner_reader.format_of(path)), path.stat().st_size * USUAL_RATIO, seen, limit
-        )
+        written = str(partner_reader.format_of(path))
+        return PartnerFile(path, policy, written, mark.size * USUAL_RATIO, mark, seen, limit)
     encoding = "Latin-1" if seen.encoding == LATIN_1 else "UTF-8"
-    return PartnerFile(path, policy, f"CSV, {encoding}", seen.unpacked, seen, limit)
+    return PartnerFile(path, policy, f"CSV, {encoding}", seen.unpacked, mark, seen, limit)
+
+
+def mark_of(path: Path) -> Mark:
+    """Tell a file by its mark; raises `BadInput` where there is none, or something else than a file.
+
+    A link is none: what it leads to may be anybody's, and would stay where it is when the link is deleted.
+    """
+    try:
+        found = path.lstat()
+    except OSError:
+        raise unreadable(path) from None
+    if not stat.S_ISREG(found.st_mode):
+        raise BadInput(
+            "partner_file_no_file",
+            f"{path.name} is a link, a folder or a device, not a file.",
+            "Give the file itself.",
+            file=path.name,
+        )
+    return Mark(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def sample(path: Path, rows: int = SAMPLE_ROWS) -> pl.DataFrame:
@@ -137,6 +178,7 @@ def sample(path: Path, rows: int = SAMPLE_ROWS) -> pl.DataFrame:
 
     Raises `BadInput` when it cannot be read.
     """
+    mark_of(path)
     frames, height = [], 0
     for read in _text_rows(path, _looked(path, UNPACKED_MAX), UNPACKED_MAX, lambda _done: None):
         frames.append(read().written())

@@ -163,7 +163,9 @@ def _told(report: IntakeReport, source: Path) -> Iterator[str]:
         yield f"  put aside (encrypted): {count} × {reason}"
     yield f"  manifest {report.manifest_sha256}"
     yield f"  {source.name}: " + (
-        "deleted" if report.source_deleted else "NOT deleted (--delete-source deletes it)"
+        "deleted"
+        if report.source_deleted
+        else "NOT deleted (outside the inbox --delete-source deletes it; one written anew meanwhile stays)"
     )
 
 

@@ -127,11 +127,12 @@ def bring_in(
         _clear_what_a_crash_left(tools.root, dataset.id, version)
         with _quarantine(tools, dataset.id, version, act.receipt) as quarantine:
             file = open_partner_file(source, policy, tools.unpacked_bytes_max)
+            deleted = _is_deleted(file, tools.inbox, always=delete_source)
             stream = _Stream(tools, file, quarantine, progress, file.first_line)
             manifest = _shelve(tools, dataset, version, policy_yaml, stream, act.receipt)
             quarantine.keep()
         _publish(tools.agreements, manifest, policy_yaml, act.receipt)
-        report = stream.report(manifest, source_deleted=_discard(source, tools.inbox, always=delete_source))
+        report = stream.report(manifest, source_deleted=deleted and _discard(file))
         act.closing["counts"] = {"rows_in": report.rows_in, "stored": report.stored, "aside": report.aside}
         act.closing["objects"] = [
             *told,
@@ -188,6 +189,7 @@ class _Stream:
         for one in in_turn(split, reads, READ_THREADS):
             self._count(one.rows)
             yield one.shelves
+        self.file.check_unchanged()
         self._mostly_kept()
 
     def inspect(self, shelf: str, part: pa.Table) -> None:
@@ -375,10 +377,22 @@ def _publish(agreements: AgreementStore, manifest: Manifest, policy_yaml: str, r
     )
 
 
-def _discard(source: Path, inbox: Path, *, always: bool) -> bool:
-    """Delete the plain file; when the folder forbids it the report says that it is still there."""
-    if not always and not source.resolve().is_relative_to(inbox.resolve()):
-        return False
-    with suppress(OSError):
-        source.unlink()
-    return not source.exists()
+def _is_deleted(file: PartnerFile, inbox: Path, *, always: bool) -> bool:
+    """Say whether the plain file goes in the end; raises where it would still be there under another name."""
+    deleted = always or file.path.resolve().is_relative_to(inbox.resolve())
+    if deleted and file.path.lstat().st_nlink > 1:
+        raise BadInput(
+            "partner_file_named_twice",
+            f"The file {file.path.name} has a second name: deleting this one would not delete it.",
+            "Copy it, delete all its names, and bring the copy in.",
+            file=file.path.name,
+        )
+    return deleted
+
+
+def _discard(file: PartnerFile) -> bool:
+    """Delete the plain file if it is the one that was read; one that its folder holds on to, or a newer one, is reported."""
+    with suppress(OSError, BadInput):
+        file.check_unchanged()
+        file.path.unlink()
+    return not os.path.lexists(file.path)
