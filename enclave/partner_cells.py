@@ -5,6 +5,7 @@ cell; a column with anything unusual in it goes the careful way, cell by cell.
 """
 
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 from typing import Any, Final
 
@@ -20,6 +21,10 @@ TRUE_WORDS: Final = ("1", "1.0", "true", "oui", "o", "yes", "y")
 FALSE_WORDS: Final = ("0", "0.0", "false", "non", "n", "no")
 BOOLEAN_WORDS: Final = pa.array(TRUE_WORDS + FALSE_WORDS)
 DATE_WIDTH: Final = 10
+# Two figures of a year are of no century; Python knows no year before the first, which the shortest date is of.
+ISO_DATE: Final = r"^[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}$"
+FRENCH_DATE: Final = r"^[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}$"
+FIRST_DAY: Final = date.min
 # Where the digits of 31/01/2025 stand in 2025-01-31; the strokes between them are written anew.
 ISO_ORDER: Final = np.array([6, 7, 8, 9, 2, 3, 4, 5, 0, 1])
 STROKE, DASH = ord("/"), ord("-")
@@ -95,8 +100,12 @@ def _decimals(cells: pa.Array) -> pa.Array | None:
 def _dates(cells: pa.Array) -> pa.Array | None:
     """Read dates that are all 2025-01-31, or all 31/01/2025."""
     iso = _cast(cells, pa.date32())
-    if iso is not None or cells.null_count:
-        return iso
+    read = _turned(cells) if iso is None and not cells.null_count else iso
+    early = read is not None and pc.any(pc.less(read, pa.scalar(FIRST_DAY))).as_py()
+    return None if early else read
+
+
+def _turned(cells: pa.Array) -> pa.Array | None:
     text = _text(cells)
     if len(text) != len(cells) * DATE_WIDTH:
         return None
@@ -175,9 +184,9 @@ def _typed(column: PolicyColumn) -> pl.Expr:
     if column.kind == "decimal":
         return _finite(cell.str.replace(",", ".", literal=True).cast(pl.Float64, strict=False))
     if column.kind == "date":
-        return pl.coalesce(
-            cell.str.to_date("%Y-%m-%d", strict=False), cell.str.to_date("%d/%m/%Y", strict=False)
-        )
+        iso = pl.when(cell.str.contains(ISO_DATE)).then(cell).str.to_date("%Y-%m-%d", strict=False)
+        french = pl.when(cell.str.contains(FRENCH_DATE)).then(cell).str.to_date("%d/%m/%Y", strict=False)
+        return _from_first_day(pl.coalesce(iso, french))
     if column.kind == "boolean":
         word = cell.str.to_lowercase()
         return (
@@ -190,6 +199,10 @@ def _typed(column: PolicyColumn) -> pl.Expr:
     if column.kind == "category" and column.domain is not None:
         return cell.cast(pl.Enum(column.domain), strict=False)
     return cell
+
+
+def _from_first_day(day: pl.Expr) -> pl.Expr:
+    return pl.when(day >= FIRST_DAY).then(day).otherwise(None)
 
 
 def _finite(number: pl.Expr) -> pl.Expr:

@@ -1,5 +1,6 @@
 """Hand a partner's Parquet or SAS file to a reader process, and take back its rows as text."""
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +12,13 @@ import pyarrow as pa
 
 from enclave.errors import BadInput
 from enclave.partner_csv import Read, TextRows, Told, ready, too_large, unreadable
-from enclave.partner_reader_child import COLUMN_KIND
+from enclave.partner_reader_child import BATCH_BYTES, COLUMN_KIND, ROW_TOO_LONG
 
 FORMATS: Final = {".parquet": "parquet", ".sas7bdat": "sas7bdat"}
 MEMORY_BYTES: Final = 4 << 30  # of address space, much of which is only reserved
 CPU_SECONDS: Final = 6 * 3600
+# What is taken from the reader at once: its largest batch, and what Arrow adds to one.
+TAKEN_BYTES: Final = BATCH_BYTES + (4 << 20)
 _ROOT: Final = Path(__file__).resolve().parents[1]
 # Nothing of our environment but what finds this package: the reader of hostile bytes holds no secret.
 ENVIRONMENT: Final = {
@@ -83,7 +86,7 @@ def _read_apart(path: Path) -> Iterator[pa.RecordBatchStreamReader]:
         ) as child,
     ):
         try:
-            yield pa.ipc.open_stream(cast("IO[bytes]", child.stdout))
+            yield pa.ipc.open_stream(_Bounded(cast("IO[bytes]", child.stdout)))
         except (pa.ArrowException, OSError):
             cast("IO[bytes]", child.stdout).close()
             raise _unreadable(path, child.wait()) from None
@@ -93,6 +96,23 @@ def _read_apart(path: Path) -> Iterator[pa.RecordBatchStreamReader]:
         # A reader that died leaves a stream that only seems to end
         if _drained(child) and child.wait():
             raise _unreadable(path, child.returncode)
+
+
+class _Bounded(io.RawIOBase):
+    """What a process says, no more of it at once than it should: who believes its sizes gives it all our memory."""
+
+    def __init__(self, said: IO[bytes]) -> None:
+        self._said = said
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        """Read so many bytes; raises `OSError` where they are too many."""
+        if not 0 <= size <= TAKEN_BYTES:
+            raise OSError("more than a batch")
+        return self._said.read(size)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -116,6 +136,13 @@ def _unreadable(path: Path, code: int) -> BadInput:
             "partner_file_column_kind",
             f"The file {path.name} has a column that holds lists, records or raw bytes.",
             "Leave it out, or write it as text.",
+            file=path.name,
+        )
+    if code == ROW_TOO_LONG:
+        return BadInput(
+            "partner_file_row_too_long",
+            f"The file {path.name} has a row of more than {BATCH_BYTES >> 20} MB.",
+            "Leave out the column that holds it.",
             file=path.name,
         )
     return BadInput(

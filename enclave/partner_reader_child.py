@@ -11,13 +11,20 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 BATCH_ROWS: Final = 16 * 1024
+# What is handed over at a time: no more of it is in anybody's memory, whatever a few packed bytes unpack to.
+BATCH_BYTES: Final = 8 << 20
 EXACT: Final = 2**53  # a double holds whole numbers exactly up to here
 COLUMN_KIND: Final = 3  # exit code: a column is of a kind that is no cell
+ROW_TOO_LONG: Final = 4  # exit code
 INPUT: Final = "/proc/self/fd/0"
 
 
 class ColumnKind(Exception):
     """A column is nested or binary."""
+
+
+class RowTooLong(Exception):
+    """A row holds more than may be handed over at a time."""
 
 
 def main() -> int:
@@ -31,6 +38,8 @@ def main() -> int:
         _send(_parquet() if kind == "parquet" else _sas())
     except ColumnKind:
         return COLUMN_KIND
+    except RowTooLong:
+        return ROW_TOO_LONG
     return 0
 
 
@@ -42,9 +51,21 @@ def _send(batches: Iterator[Any]) -> None:
         for batch in batches:
             text = pa.record_batch([_text(pa, column) for column in batch.columns], names=batch.schema.names)
             out = out or pa.ipc.new_stream(sink, text.schema)
-            out.write_batch(text)
+            for piece in _pieces(text):
+                out.write_batch(piece)
         if out is not None:
             out.close()
+
+
+def _pieces(rows: Any) -> Iterator[Any]:
+    if rows.nbytes <= BATCH_BYTES:
+        yield rows
+        return
+    half = rows.num_rows // 2
+    if not half:
+        raise RowTooLong
+    yield from _pieces(rows.slice(0, half))
+    yield from _pieces(rows.slice(half))
 
 
 def _parquet() -> Iterator[Any]:
@@ -87,6 +108,8 @@ def _text(pa: Any, column: Any) -> Any:
     if pa.types.is_floating(kind):
         return _numbers(pa, pc, column)
     if pa.types.is_timestamp(kind):
+        if kind.tz is not None:  # a day is what the clocks of that place showed
+            return _text(pa, pc.local_timestamp(column))
         days = column.cast(pa.date32(), safe=False)
         midnight = pc.equal(days.cast(kind), column)
         return pc.if_else(midnight, days.cast(pa.string()), pc.strftime(column, "%Y-%m-%dT%H:%M:%S"))
@@ -100,10 +123,11 @@ def _text(pa: Any, column: Any) -> Any:
 
 def _numbers(pa: Any, pc: Any, column: Any) -> Any:
     doubles = column.cast(pa.float64())
-    finite = pc.if_else(pc.is_finite(doubles), doubles, None)
-    whole = pc.and_(pc.equal(pc.floor(finite), finite), pc.less(pc.abs(finite), float(EXACT)))
-    integers = pc.if_else(whole, finite, None).cast(pa.int64()).cast(pa.string())
-    return pc.coalesce(integers, finite.cast(pa.string()))
+    # What is no number says nothing, as nothing else can in such a column; infinity says something no kind can hold
+    said = pc.if_else(pc.is_nan(doubles), None, doubles)
+    whole = pc.and_(pc.equal(pc.floor(said), said), pc.less(pc.abs(said), float(EXACT)))
+    integers = pc.if_else(whole, said, None).cast(pa.int64()).cast(pa.string())
+    return pc.coalesce(integers, said.cast(pa.string()))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import datetime as dt
 import shutil
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,8 @@ from anonymisation.pseudonym import Numbered
 from enclave.errors import BadInput, Refused
 from enclave.journeys.intake import ColumnCount
 from enclave.partner_file import sample
+from enclave.partner_reader import text_rows
+from enclave.partner_reader_child import BATCH_BYTES
 from tests.unit.intake.intake_house import (
     HEADER,
     POLICY,
@@ -252,6 +255,48 @@ def test_a_file_that_is_not_what_its_policy_says_is_refused_whole_and_left_where
     assert not house.left_over()
     assert house.recorder.told("data.import")[-1] == ("data.import", "failed", code)
     house.recorder.close()
+
+
+def test_no_more_of_a_packed_file_is_in_memory_than_a_batch(tmp_path: Path) -> None:
+    words = pa.array(["x" * 40_000, "y"])
+    codes = pa.array([0] * 1000 + [1] * 9000, pa.int32())
+    pq.write_table(pa.table({"note": pa.DictionaryArray.from_arrays(codes, words)}), tmp_path / "s.parquet")
+    sizes = [read().rows.nbytes for read in text_rows(tmp_path / "s.parquet", 10**9)]
+    assert max(sizes) <= BATCH_BYTES
+    assert sum(sizes) > 40_000_000 > 100 * (tmp_path / "s.parquet").stat().st_size
+
+
+def test_a_row_of_many_megabytes_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"note": ["a", "x" * (BATCH_BYTES + 1)]}), tmp_path / "s.parquet")
+    with pytest.raises(BadInput) as caught:
+        list(text_rows(tmp_path / "s.parquet", 10**9))
+    assert caught.value.code == "partner_file_row_too_long"
+
+
+def test_a_reader_that_announces_more_than_a_batch_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pq.write_table(as_parquet(ROWS), tmp_path / "s.parquet")
+    monkeypatch.setattr("enclave.partner_reader.TAKEN_BYTES", 2000)
+    with pytest.raises(BadInput) as caught:
+        list(text_rows(tmp_path / "s.parquet", 10**9))
+    assert caught.value.code == "partner_file_not_read"
+
+
+def test_a_day_is_what_the_clocks_of_its_place_showed_and_infinity_is_no_empty_cell(tmp_path: Path) -> None:
+    midnight = dt.datetime(2025, 7, 14, tzinfo=ZoneInfo("Europe/Paris"))
+    table = pa.table(
+        {
+            "paris": pa.array([midnight, None, None], pa.timestamp("us", "Europe/Paris")),
+            "utc": pa.array([dt.datetime(2025, 7, 14, tzinfo=dt.UTC)] * 3, pa.timestamp("ms", "UTC")),
+            "cost": [float("inf"), float("nan"), -0.5],
+        }
+    )
+    pq.write_table(table, tmp_path / "s.parquet")
+    rows = [row for read in text_rows(tmp_path / "s.parquet", 10**9) for row in read().rows.to_pylist()]
+    assert [row["paris"] for row in rows] == ["2025-07-14", None, None]
+    assert [row["utc"] for row in rows] == ["2025-07-14"] * 3
+    assert [row["cost"] for row in rows] == ["inf", None, "-0.5"]
 
 
 def test_a_parquet_file_of_more_text_than_allowed_is_refused(tmp_path: Path, keyring: Path) -> None:

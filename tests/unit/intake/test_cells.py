@@ -40,13 +40,29 @@ def column(kind: str, domain: tuple[str, ...] | None = DOMAIN) -> PolicyColumn:
     )
 
 
-@settings(max_examples=300, deadline=None)
-@given(cells=CELLS, kind=st.sampled_from(KINDS))
-def test_both_ways_agree(cells: list[str | None], kind: str) -> None:
+# Columns in which a cell is so nearly usual that the quick way has to look closely
+DIGITS = st.text(alphabet="0123456789", min_size=1, max_size=4)
+YEARS = st.sampled_from(["2025", "0001", "0000", "9999", "1900", "25", "-001", "+2025", "12025", " 2025"])
+PARTS = st.sampled_from(["01", "12", "13", "00", "29", "30", "31", "1", "02"])
+NEARLY = {
+    "integer": st.text(alphabet="-0123456789", min_size=1, max_size=20),
+    "decimal": st.text(alphabet="-.,0123456789", min_size=1, max_size=9)
+    | st.builds("{}e{}".format, DIGITS, DIGITS),
+    "date": st.builds("{}-{}-{}".format, YEARS, PARTS, PARTS)
+    | st.builds("{}/{}/{}".format, PARTS, PARTS, YEARS)
+    | st.text(alphabet="0123/-", min_size=10, max_size=10),
+    "boolean": st.sampled_from(["1", "0", "oui", "Oui", "n", "1.0", "-1", "é"]),
+    "category": st.sampled_from([*DOMAIN, "F ", "f", "a\u0300", "F\0"]),
+    "text": st.text(max_size=4),
+}
+
+
+def check_both_ways(cells: list[str | None], kind: str) -> None:
     given_cells = pa.array(cells, pa.string())
     careful = _carefully(given_cells, column(kind))
     for array, some_empty in (
         (given_cells, True),
+        (pa.array(["31/01/2025", *cells, "x"], pa.string()).slice(1, len(cells)), True),
         (pa.array([cell or None for cell in cells], pa.string()), False),
     ):
         read = Reader(column(kind)).read(array, some_empty=some_empty)
@@ -55,6 +71,42 @@ def test_both_ways_agree(cells: list[str | None], kind: str) -> None:
         assert (read.unread is None) == (careful.unread is None)
         if read.unread is not None and careful.unread is not None:
             assert np.array_equal(read.unread, careful.unread)
+
+
+@settings(max_examples=300, deadline=None)
+@given(cells=CELLS, kind=st.sampled_from(KINDS))
+def test_both_ways_agree(cells: list[str | None], kind: str) -> None:
+    check_both_ways(cells, kind)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=120, deadline=None)
+@given(data=st.data())
+def test_both_ways_agree_where_a_column_is_nearly_usual(kind: str, data: st.DataObject) -> None:
+    check_both_ways(data.draw(st.lists(st.none() | NEARLY[kind], max_size=3)), kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "cell"),
+    [
+        *(
+            ("date", cell)
+            for cell in ("31/01/25", "25-01-31", "31/1/205", "+2025-01-01", "-001-01-01", "0000-01-01")
+        ),
+        *(("date", cell) for cell in ("31/02/2025", "29/02/2025", "01/31/2025", "2025/01/31", "12025-01-01")),
+        *(
+            ("decimal", cell)
+            for cell in ("1 234,5", "1\u202f234,5", "1.234,5", "1e309", "NaN", "-inf", "1,5 €")
+        ),
+        *(("integer", cell) for cell in ("9223372036854775808", "1e3", "1 000", "1.50", "٣")),
+        *(("boolean", cell) for cell in ("vrai", "-1", "2")),
+        *(("category", cell) for cell in ("f", "a\u0300", "F\0", "\u200bF")),
+    ],
+)
+def test_what_a_kind_cannot_be_sure_of_is_put_aside_and_not_guessed(kind: str, cell: str) -> None:
+    read = Reader(column(kind)).read(pa.array([cell]))
+    assert read.values.null_count == 1
+    assert read.unread is not None
 
 
 @pytest.mark.parametrize(
