@@ -17,6 +17,7 @@ from typing import Final
 
 from enclave import messages
 from enclave.errors import EnclaveError, Refused, Told
+from enclave.passphrase import CREDENTIAL, at_hand, keyring_file
 from enclave.settings import Settings
 from enclave.supervisor import prepare_run_folder, running_pid
 
@@ -308,8 +309,15 @@ def _key_service(settings: Settings) -> Finding:
 def _keyring(settings: Settings) -> Finding:
     if settings.keys.service == "openbao":
         return _key_service(settings)
-    if not (settings.state / "keys" / "keyring.json").exists():
+    if not keyring_file(settings).exists():
         return _green("keyring", "keyring_to_make", "none yet: `enclave up` makes one")
+    if not at_hand(settings):
+        return _amber(
+            "keyring",
+            "keyring_not_tried",
+            "there, and not tried: the doctor asks nobody for a passphrase",
+            "`enclave up` tries it before it starts anything.",
+        )
     from enclave.wiring import open_keys
     from vault.errors import VaultError
     from vault.keys import Rights
@@ -322,15 +330,24 @@ def _keyring(settings: Settings) -> Finding:
 
 
 def _passphrase(settings: Settings) -> Finding:
-    beside = settings.passphrase_file.parent == settings.state / "keys"
-    if beside:
+    source = settings.keys.passphrase_from
+    if source == "prompt":
+        return _green("passphrase", "passphrase_asked", "asked of a person at each start, kept in memory")
+    if source == "credential":
+        says = f"the credential {CREDENTIAL} of systemd, kept in memory"
+        return _green("passphrase", "passphrase_credential", says, name=CREDENTIAL)
+    if _device(settings.passphrase_file) == _device(keyring_file(settings)):
         return _amber(
             "passphrase",
             "passphrase_beside",
-            "the passphrase lies beside the keyring: whoever takes the disk takes both",
-            "Name a file elsewhere in ENCLAVE_KEYS__PASSPHRASE_FILE (a systemd credential, another volume).",
+            "a file on the disk of the keyring: whoever takes the disk takes both",
+            "Have it asked for, or given by systemd (keys.passphrase_from), or name a file on another volume.",
         )
-    return _green("passphrase", "passphrase_apart", "kept apart from the keyring")
+    return _green("passphrase", "passphrase_apart", "a file on another volume than the keyring")
+
+
+def _device(path: Path) -> int:
+    return _existing(path).stat().st_dev
 
 
 def _witness(settings: Settings) -> Finding:

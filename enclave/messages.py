@@ -4,6 +4,7 @@ The two catalogues in `locale/` hold every sentence; French typography is applie
 a translator types plain spaces.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -52,6 +53,12 @@ def preferred(accept_language: str | None) -> Language:
     """Read an Accept-Language header; French unless English is asked for first."""
     first = (accept_language or "").split(",", 1)[0].strip().lower()
     return "en" if first.startswith("en") else "fr"
+
+
+def of_terminal() -> Language:
+    """Speak French where the terminal does, else English."""
+    spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "fr" if spoken.lower().startswith("fr") else "en"
 
 
 def error(told: Told, language: Language) -> dict[str, str]:

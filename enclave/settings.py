@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
@@ -26,6 +26,7 @@ from enclave.errors import BadInput
 RUN_PATH_MAX = 40
 ENVIRONMENT_PREFIX = "ENCLAVE_"
 CONFIG_VARIABLE = "ENCLAVE_CONFIG"
+FROM_FILE: Final = "file"
 _KEY_ADDRESS = re.compile(
     r"(https://[a-zA-Z0-9.:\[\]-]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?)/?"
 )
@@ -61,12 +62,16 @@ def _key_address(text: str) -> str:
 
 
 class KeySettings(_Section):
-    """`service`: the local keyring, or OpenBao/Vault; `passphrase_file`: opens the keyring and the trail's key.
+    """`service`: the local keyring, or OpenBao/Vault.
+
+    `passphrase_from`: what gives the passphrase that opens the keyring and the trail's keys: the file `passphrase_file`,
+    a person at the terminal, or a credential of systemd.
 
     With `openbao`, `login_folder` holds for each process `<process>.role-id` and `<process>.secret-id`, or
     `<process>.wrapped-secret-id` (docs/keys.md).
     """
 
+    passphrase_from: Literal["file", "prompt", "credential"] = FROM_FILE
     passphrase_file: Path | None = None
     service: Literal["keyring", "openbao"] = "keyring"
     address: Annotated[str, AfterValidator(_key_address)] = "https://127.0.0.1:8200"
@@ -75,6 +80,12 @@ class KeySettings(_Section):
     login_folder: Path | None = None
     mount: str = Field("transit", pattern=r"^[a-z][a-z0-9_-]{0,63}$")
     timeout_seconds: float = Field(5.0, gt=0, le=60)
+
+    @model_validator(mode="after")
+    def _a_file_is_read_where_it_is_the_source(self) -> "KeySettings":
+        if self.passphrase_file is not None and self.passphrase_from != FROM_FILE:
+            raise ValueError('passphrase_file is read only where passphrase_from is "file"')
+        return self
 
     @model_validator(mode="after")
     def _approle_has_a_folder(self) -> "KeySettings":
@@ -188,6 +199,18 @@ class Settings(BaseSettings):
     def passphrase_file(self) -> Path:
         """The file that opens the keyring; beside the keyring unless the settings name a better place."""
         return self.keys.passphrase_file or self.state / "keys" / "passphrase"
+
+
+def key_environment(settings: Settings) -> dict[str, str]:
+    """Give the settings of keys under the names a child reads them by."""
+    keys = settings.keys
+    if keys.passphrase_from == FROM_FILE:
+        keys = keys.model_copy(update={"passphrase_file": settings.passphrase_file})
+    told = keys.model_dump(exclude_none=True)
+    return {
+        f"ENCLAVE_KEYS__{name.upper()}": str(value.absolute() if isinstance(value, Path) else value)
+        for name, value in told.items()
+    }
 
 
 def _unknown_variables(environment: Mapping[str, str]) -> list[str]:

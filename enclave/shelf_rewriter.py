@@ -1,7 +1,10 @@
 """Hand a shelf's compaction to a process that may open that shelf and no other, and hear how far it is."""
 
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import IO, Any, Final, cast
 
 import orjson
@@ -10,6 +13,7 @@ from enclave.errors import BadInput, ComponentDown, Damaged, EnclaveError, Kind,
 from enclave.journeys.compaction import Progress, ShelfDone, ShelfJob
 
 MODULE: Final = "enclave.shelf_rewriter_child"
+NOTHING_MORE: Final[Mapping[str, str]] = MappingProxyType({})
 BY_KIND: Final[dict[Kind, type[EnclaveError]]] = {
     "usage": BadInput,
     "refused": Refused,
@@ -18,10 +22,23 @@ BY_KIND: Final[dict[Kind, type[EnclaveError]]] = {
 }
 
 
-def rewrite_apart(job: ShelfJob, progress: Progress) -> ShelfDone:
-    """Have a job done; raises what its process said, or `ComponentDown` where it said nothing."""
+def rewrite_apart(
+    job: ShelfJob,
+    progress: Progress,
+    *,
+    environment: Mapping[str, str] = NOTHING_MORE,
+    descriptors: tuple[int, ...] = (),
+) -> ShelfDone:
+    """Have a job done by a process with this environment more, which inherits these descriptors.
+
+    Raises what it said, or `ComponentDown` where it said nothing.
+    """
     with subprocess.Popen(
-        [sys.executable, "-B", "-m", MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-B", "-m", MODULE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environment},
+        pass_fds=descriptors,
     ) as child:
         try:
             with cast("IO[bytes]", child.stdin) as stdin:

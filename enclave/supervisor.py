@@ -22,7 +22,8 @@ from pathlib import Path
 import httpx
 
 from enclave.errors import ComponentDown, Refused
-from enclave.settings import Settings
+from enclave.passphrase import HandedOver
+from enclave.settings import Settings, key_environment
 
 START_SECONDS = 60.0
 STOP_SECONDS = 8.0
@@ -35,12 +36,13 @@ PID_FILE = "enclave.pid"
 
 @dataclass(frozen=True)
 class Component:
-    """A process of the house: how it is started, and how one sees that it serves."""
+    """A process of the house: how it is started, and how one sees that it serves; whether it needs the passphrase."""
 
     name: str
     command: tuple[str, ...]
     ready: Callable[[], bool]
     environment: Mapping[str, str] = field(default_factory=dict)
+    opens_keys: bool = False
 
 
 def _serves(path: str, *, uds: Path | None = None, base: str = "http://local") -> bool:
@@ -90,21 +92,12 @@ def _roots_environment(settings: Settings) -> dict[str, str]:
     return {} if roots is None else {"ENCLAVE_TRAIL__STAMP_ROOTS_FILE": str(roots.absolute())}
 
 
-def key_environment(settings: Settings) -> dict[str, str]:
-    """Give the settings of keys under the names a child reads them by."""
-    keys = settings.keys.model_copy(update={"passphrase_file": settings.passphrase_file})
-    told = keys.model_dump(exclude_none=True)
-    return {
-        f"ENCLAVE_KEYS__{name.upper()}": str(value.absolute() if isinstance(value, Path) else value)
-        for name, value in told.items()
-    }
-
-
 def components(settings: Settings) -> tuple[Component, ...]:
     """Give the processes of the house in the order in which they start."""
     python = sys.executable
     host, port = settings.host_port
     state, own = settings.state, _settings_environment(settings)
+    keyring = settings.keys.service == "keyring"
     recorder = (
         *(
             python,
@@ -123,18 +116,25 @@ def components(settings: Settings) -> tuple[Component, ...]:
     confirmer = _confirmer(settings)
     hub_config = str(Path(__file__).parent / "hub" / "config.py")
     return (
-        Component("recorder", recorder, lambda: _serves("/v1/health", uds=settings.socket("recorder"))),
+        Component(
+            "recorder",
+            recorder,
+            lambda: _serves("/v1/health", uds=settings.socket("recorder")),
+            opens_keys=True,
+        ),
         Component(
             "engine",
             (python, "-m", "enclave.engine"),
             lambda: _serves("/v1/health", uds=settings.socket("engine")),
             own,
+            opens_keys=keyring,
         ),
         Component(
             "service",
             (python, "-m", "enclave.service"),
             lambda: _listens(settings.socket("house")),
             own,
+            opens_keys=keyring,
         ),
         Component(
             "hub",
@@ -214,8 +214,9 @@ def _die_with_parent() -> None:
 class Supervisor:
     """Runs the components of one house until it is told to stop."""
 
-    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
-        self._settings = settings
+    def __init__(self, handed: HandedOver, tell: Callable[[str], None]) -> None:
+        self._settings = settings = handed.settings
+        self._descriptors = handed.descriptors
         self._tell = tell
         self._components = components(settings)
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -302,6 +303,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=self._descriptors if component.opens_keys else (),
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - the supervisor has one thread
             )
         finally:

@@ -1,8 +1,8 @@
 """Builds the real tools from the settings and hands them to whoever tells a journey."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from enclave.accounts.store import AccountStore
 from enclave.agreements.key_backups import KeyBackups
 from enclave.agreements.objections import ObjectionBook
 from enclave.agreements.store import AgreementStore
-from enclave.errors import ComponentDown, Refused
 from enclave.house import open_house
 from enclave.journeys.caps import NewCap
 from enclave.journeys.compaction import CompactTools
@@ -26,13 +25,22 @@ from enclave.journeys.question import Desk
 from enclave.journeys.running import Running
 from enclave.journeys.slots import Slots
 from enclave.local_http import LocalService
+from enclave.passphrase import (
+    HandedOver,
+    check_opens,
+    first_passphrase,
+    hand_over,
+    keyring_file,
+    known_passphrase,
+    sealed_keys,
+)
 from enclave.people import Role
 from enclave.recorder_client import RecorderClient
 from enclave.recording import Denials, Visitor
 from enclave.release.folder import ReleaseFolder
 from enclave.release.store import ReleaseStore
 from enclave.sessions import Sessions
-from enclave.settings import Settings
+from enclave.settings import Settings, key_environment
 from enclave.shelf_rewriter import rewrite_apart
 from vault.envelope import seal, unseal
 from vault.keyring import create_keyring, open_keyring
@@ -47,8 +55,6 @@ if TYPE_CHECKING:
 
 # A first question waits for opendp's import (about 5 s on a cold disk) and for the shelf.
 ENGINE_SECONDS = 300.0
-PASSPHRASE_BYTES = 32
-SECRET_MODE = 0o600
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ def recorder(settings: Settings, service: str) -> RecorderClient:
 def open_keys(settings: Settings, rights: Rights) -> KeyService:
     """Open the key service for one process and no more than its rights.
 
-    Raises `ComponentDown` without a passphrase, and what `key_login` raises without credentials; a key service on
+    Raises what `known_passphrase` raises without a passphrase, and what `key_login` raises without credentials; a key service on
     another machine is asked at the first use of a key.
     """
     if settings.keys.service == "openbao":
@@ -87,32 +93,14 @@ def open_keys(settings: Settings, rights: Rights) -> KeyService:
         server = key_server(settings.keys)
         login = key_login(settings.keys, server, rights.name.lower())
         return TransitKeys(Connection(server, login), rights, settings.keys.mount)
-    return open_keyring(settings.state / "keys" / "keyring.json", passphrase(settings), rights)
+    return open_keyring(keyring_file(settings), known_passphrase(settings), rights)
 
 
-def passphrase(settings: Settings) -> bytes:
-    """Read the passphrase; raises `ComponentDown` without its file, `Refused` when others can read it."""
-    path = settings.passphrase_file
-    try:
-        found = path.stat()
-        read = path.read_bytes().strip()
-    except OSError:
-        raise ComponentDown(
-            "keyring_locked",
-            "The keyring is locked: its passphrase file cannot be read.",
-            "Put the file in place (ENCLAVE_KEYS__PASSPHRASE_FILE), or run `enclave up` to make a first one.",
-        ) from None
-    if found.st_mode & 0o077:
-        raise Refused(
-            "passphrase_open_to_others",
-            "The passphrase file can be read by other users.",
-            f"chmod 600 {path.name}",
-        )
-    return read
+def prepare_state(settings: Settings) -> bytes:
+    """Lay out the state folder, and make the keyring where there is none yet; gives the passphrase, tried on every key.
 
-
-def prepare_state(settings: Settings) -> None:
-    """Lay out the state folder, and make the keyring and its passphrase where there is none yet."""
+    Raises what `known_passphrase` and `check_opens` raise, before anything is made.
+    """
     for name in (
         "",
         "keys",
@@ -127,21 +115,13 @@ def prepare_state(settings: Settings) -> None:
         "hub",
     ):
         (settings.state / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-    keyring = settings.state / "keys" / "keyring.json"
-    if keyring.exists():
-        return
-    # With a key service elsewhere the passphrase still opens the trail's key.
-    if not settings.passphrase_file.exists():
-        _write_secret(settings.passphrase_file, os.urandom(PASSPHRASE_BYTES).hex().encode())
-    if settings.keys.service == "keyring":
-        create_keyring(keyring, passphrase(settings))
-
-
-def _write_secret(path: Path, content: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, SECRET_MODE), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    # with a key service elsewhere the passphrase still opens the trail's key
+    passphrase = known_passphrase(settings) if sealed_keys(settings) else first_passphrase(settings)
+    check_opens(settings, passphrase)
+    keyring = keyring_file(settings)
+    if settings.keys.service == "keyring" and not keyring.exists():
+        create_keyring(keyring, passphrase)
+    return passphrase
 
 
 def engine_desk(settings: Settings) -> Desk:
@@ -265,12 +245,23 @@ def compact_tools(settings: Settings, stores: Stores) -> CompactTools:
     """Give the operator what a dataset is compacted with; closes what a crash of a compaction left open."""
     trail = recorder(settings, "compaction")
     trail.close_interrupted()
+    care = key_tools(settings, stores)
+    handed = _handed_over(settings)
     return CompactTools(
-        care=key_tools(settings, stores),
+        care=care,
         book=ObjectionBook(stores.engine),
         recorder=trail,
-        rewrite=rewrite_apart,
+        rewrite=partial(
+            rewrite_apart, environment=key_environment(handed.settings), descriptors=handed.descriptors
+        ),
     )
+
+
+def _handed_over(settings: Settings) -> HandedOver:
+    """Let the processes of shelves open the keyring; a key service elsewhere asks them for their own credentials."""
+    if settings.keys.service == "openbao":
+        return HandedOver(settings)
+    return hand_over(settings, known_passphrase(settings))
 
 
 def release_folder(settings: Settings, keys: KeyService) -> ReleaseFolder:

@@ -66,7 +66,7 @@ class _Keys(TypedDict):
 
 def create_keyring(path: Path, passphrase: bytes) -> None:
     """Make a keyring with fresh keys for every purpose; the passphrase must be at least 12 bytes."""
-    _check_length(passphrase)
+    check_passphrase(passphrase)
     keys = _Keys(
         purposes={purpose: [_fresh()] for purpose in PURPOSES},
         contexts={},
@@ -79,7 +79,7 @@ def create_keyring(path: Path, passphrase: bytes) -> None:
 
 def change_keyring_passphrase(path: Path, old: bytes, new: bytes) -> None:
     """Seal the keyring under another passphrase; processes that hold it open have to be started again."""
-    _check_length(new)
+    check_passphrase(new)
     change_passphrase(path, old, new)
 
 
@@ -88,7 +88,8 @@ def open_keyring(path: Path, passphrase: bytes, rights: Rights) -> "LocalKeyring
     return LocalKeyring(open_sealed_file(path, passphrase), rights)
 
 
-def _check_length(passphrase: bytes) -> None:
+def check_passphrase(passphrase: bytes) -> None:
+    """Refuse a passphrase that a keyring would not take."""
     if len(passphrase) < MIN_PASSPHRASE:
         raise VaultUsage(
             "keyring_passphrase_short",

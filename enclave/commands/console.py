@@ -1,7 +1,6 @@
 """What every command shares: saying who one is, printing for people or programs, and ending with the right code."""
 
 import getpass
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -38,8 +37,7 @@ PasswordFile = Annotated[
 
 def language() -> messages.Language:
     """Speak French where the terminal does, else English."""
-    spoken = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
-    return "fr" if spoken.lower().startswith("fr") else "en"
+    return messages.of_terminal()
 
 
 def show(result: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:

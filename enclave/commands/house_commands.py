@@ -13,6 +13,7 @@ from enclave.commands.console import Json, language, show
 from enclave.commands.dataset_commands import one_intake
 from enclave.doctor import Finding, Light, examine, refuse_on_red, spoken
 from enclave.errors import EnclaveError, Refused
+from enclave.passphrase import HandedOver, hand_over
 from enclave.recording import Actor, EventObject
 from enclave.settings import Settings, read_settings
 from enclave.supervisor import Supervisor, components, only_one, prepare_run_folder, running_pid
@@ -30,19 +31,22 @@ def up(
 ) -> None:
     """Open the house and stay until Ctrl-C. Refuses while `enclave doctor` shows red.
 
+    With keys.passphrase_from = "prompt" it asks for the passphrase first, at this terminal.
+
     Example: enclave up
     """
     settings = read_settings()
     console = Console(highlight=False, quiet=quiet)
     refuse_on_red(list(examine(settings)))
-    prepare_state(settings)
-    prepare_run_folder(settings.run)
     with only_one(settings):
-        _run(settings, console)
+        handed = hand_over(settings, prepare_state(settings))
+        prepare_run_folder(settings.run)
+        _run(handed, console)
 
 
-def _run(settings: Settings, console: Console) -> None:
-    supervisor = Supervisor(settings, lambda name: console.print(f"[green]●[/] {name}"))
+def _run(handed: HandedOver, console: Console) -> None:
+    settings = handed.settings
+    supervisor = Supervisor(handed, lambda name: console.print(f"[green]●[/] {name}"))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, supervisor.ask_to_stop)
     trail = recorder(settings, "supervisor")

@@ -8,20 +8,33 @@ from typing import Annotated
 import typer
 
 from audit import key_file
-from audit.second_signature import second_key_file
-from enclave.commands.console import As, Json, PasswordFile, Signed, plain, show, sign_in
+from enclave.commands.console import As, Json, PasswordFile, plain, show, sign_in
 from enclave.commands.dataset_commands import one_intake
 from enclave.errors import BadInput, Refused
 from enclave.journeys import keys as journey
 from enclave.journeys.keys import Attestation
+from enclave.passphrase import (
+    CREDENTIAL,
+    chosen_passphrase,
+    keyring_file,
+    known_passphrase,
+    passphrase_in,
+    sealed_keys,
+)
 from enclave.recording import EventObject, recorded
-from enclave.settings import Settings
-from enclave.wiring import key_tools, passphrase
+from enclave.settings import FROM_FILE, Settings
+from enclave.wiring import key_tools
 from vault.errors import VaultRefused
 from vault.keyring import change_keyring_passphrase, open_keyring
 from vault.keys import Rights
 
 key = typer.Typer(help="Keys: rotate, back up, destroy.", no_args_is_help=True)
+
+AFTERWARDS = {
+    "file": "put the new passphrase into {place}, then `enclave down` and `enclave up`",
+    "prompt": "`enclave down`, then `enclave up`, which asks for the new one",
+    "credential": f"make the credential {CREDENTIAL} anew (docs/keys.md), then restart the unit",
+}
 
 Name = Annotated[str, typer.Argument(metavar="BACKUP", help="An id: small letters, digits, hyphens.")]
 DatasetId = Annotated[str, typer.Argument(metavar="DATASET")]
@@ -72,7 +85,7 @@ def backup(
     tools = key_tools(signed.settings, signed.stores)
     journey.note_backup(tools, signed.visitor, name, expires.date() if expires else None)
     if copy_to is not None:
-        shutil.copy2(_keyring(signed.settings), copy_to)
+        shutil.copy2(keyring_file(signed.settings), copy_to)
     show({"backup": name, "copied": copy_to is not None}, [f"{name}: noted"], as_json=as_json)
 
 
@@ -99,28 +112,31 @@ def attest(dataset: DatasetId, by: As, password_file: PasswordFile = None, *, as
 
 @key.command("passphrase")
 def change_passphrase(
-    new_file: Annotated[Path, typer.Option(help="The new passphrase.", exists=True, dir_okay=False)],
     by: As,
+    new_file: Annotated[
+        Path | None,
+        typer.Option(help="Read the new one from this file instead of asking.", exists=True, dir_okay=False),
+    ] = None,
     password_file: PasswordFile = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """Seal the keyring and the trail's key under another passphrase; then put it in place and start again.
+    """Seal the keyring and the trail's keys under another passphrase; then put it in place and start again.
+
+    Without --new-file it is typed twice at the terminal.
 
     Example: enclave key passphrase --new-file /root/new-passphrase --as operator-a
     """
     signed = sign_in(by, password_file)
-    new = new_file.read_bytes().strip()
+    old = known_passphrase(signed.settings)
+    new = chosen_passphrase() if new_file is None else passphrase_in(new_file.read_bytes())
     actor = journey.operator(signed.visitor)
     about = [EventObject("key", "passphrase")]
     with recorded(signed.books.recorder, "key.rotate", actor=actor, objects=about):
-        _seal_under(signed, new)
-    place = signed.settings.passphrase_file
-    show(
-        {"changed": True, "place": str(place)},
-        [f"changed: put the new passphrase into {place}, then `enclave down` and `enclave up`"],
-        as_json=as_json,
-    )
+        _seal_under(signed.settings, old, new)
+    source, place = signed.settings.keys.passphrase_from, str(signed.settings.passphrase_file)
+    told = {"changed": True, "from": source, "place": place if source == FROM_FILE else None}
+    show(told, [f"changed: {AFTERWARDS[source].format(place=place)}"], as_json=as_json)
 
 
 def shred(
@@ -154,16 +170,13 @@ def _show(done: tuple[Attestation, ...], *, as_json: bool) -> None:
     show({"shredded": told}, lines or ["nothing was shredded"], as_json=as_json)
 
 
-def _seal_under(signed: Signed, new: bytes) -> None:
+def _seal_under(settings: Settings, old: bytes, new: bytes) -> None:
     """Change every file; asked again after a crash between two of them it finishes."""
-    settings, old = signed.settings, passphrase(signed.settings)
-    keyring = _keyring(settings)
-    if keyring.exists() and not _opens(keyring, new):
-        change_keyring_passphrase(keyring, old, new)
-    trail = settings.state / "keys" / "trail.key"
-    second = [path for path in (second_key_file(trail),) if path.exists()]
-    for path in (trail, trail.with_name("details.key"), *second):
-        key_file.change_passphrase(path, old, new)
+    for path in sealed_keys(settings):
+        if path != keyring_file(settings):
+            key_file.change_passphrase(path, old, new)
+        elif not _opens(path, new):
+            change_keyring_passphrase(path, old, new)
 
 
 def _opens(keyring: Path, passphrase_given: bytes) -> bool:
@@ -188,7 +201,3 @@ def _may_copy(settings: Settings, copy_to: Path) -> None:
             "Choose another file.",
             file=copy_to.name,
         )
-
-
-def _keyring(settings: Settings) -> Path:
-    return settings.state / "keys" / "keyring.json"

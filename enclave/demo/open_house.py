@@ -15,8 +15,8 @@ from typing import Final
 from enclave.commands.console import books
 from enclave.demo.cast import Stage
 from enclave.errors import ComponentDown
-from enclave.settings import Settings, read_settings
-from enclave.supervisor import components, key_environment
+from enclave.settings import Settings, key_environment, read_settings
+from enclave.supervisor import components
 from enclave.wiring import open_stores
 
 OPEN_SECONDS: Final = 90.0

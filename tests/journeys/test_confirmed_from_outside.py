@@ -28,7 +28,7 @@ from enclave.desks import FrontDesk
 from enclave.people import Role
 from enclave.settings import Settings
 from enclave.web.sheets import FileIn
-from enclave.wiring import front_desk, passphrase, prepare_state
+from enclave.wiring import front_desk, prepare_state
 from tests.living import Lived
 from tests.unit.audit.conftest import Authority, authority
 
@@ -106,9 +106,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     run = Path(tempfile.mkdtemp(prefix="enc-"))
     run = run.rename(run.with_name(run.name.lower()))
     settings = settings_for(folder / "house", run, free_port())
-    prepare_state(settings)
-    create_key(settings.state / "keys" / "trail.key", passphrase(settings))
-    signer = load_signer(settings.state / "keys" / "trail.key", passphrase(settings), settings.trail.origin)
+    passphrase = prepare_state(settings)
+    create_key(settings.state / "keys" / "trail.key", passphrase)
+    signer = load_signer(settings.state / "keys" / "trail.key", passphrase, settings.trail.origin)
     for name in ("tsa", "partner"):
         (folder / name).mkdir()
     with (

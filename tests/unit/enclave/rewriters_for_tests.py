@@ -1,7 +1,9 @@
 """Stands where the process of a shelf's compaction would, and says what the job's dataset asks for."""
 
 import json
+import os
 import sys
+from pathlib import Path
 
 SAYS = {
     "damaged": [
@@ -18,5 +20,13 @@ SAYS = {
     ],
 }
 
-for line in SAYS[json.load(sys.stdin)["dataset"]]:
+
+def reads() -> list[dict[str, object]]:
+    """Give what the file named in the environment holds, as the key."""
+    read = Path(os.environ["ENCLAVE_KEYS__PASSPHRASE_FILE"]).read_text(encoding="utf-8")
+    return [{"result": {"rewritten": {"shelf": "research", "parts": [], "wrapped_key": read}, "entries": 3}}]
+
+
+asked = json.load(sys.stdin)["dataset"]
+for line in reads() if asked == "reads" else SAYS[asked]:
     print(json.dumps(line), flush=True)  # noqa: T201 - how it speaks

@@ -7,10 +7,11 @@ from string import Formatter
 
 import pytest
 
-from enclave import doctor, messages
+from enclave import doctor, messages, passphrase
 from enclave.doctor import Finding, Light, examine, refuse_on_red, spoken
 from enclave.errors import Refused
-from enclave.settings import Settings
+from enclave.settings import KeySettings, Settings
+from enclave.wiring import prepare_state
 
 
 @pytest.fixture
@@ -71,6 +72,43 @@ def test_an_unknown_machine_is_red(settings: Settings, monkeypatch: pytest.Monke
 def test_a_disk_almost_full_is_red(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "DISK_RED_BYTES", 1 << 62)
     assert found(settings, "disk").light is Light.RED
+
+
+@pytest.mark.parametrize(
+    ("source", "tried", "says"),
+    [
+        ("file", "keyring_opens", "passphrase_beside"),
+        ("prompt", "keyring_not_tried", "passphrase_asked"),
+        ("credential", "keyring_not_tried", "passphrase_credential"),
+    ],
+)
+def test_the_source_of_the_passphrase_is_told_and_nobody_is_asked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, source: str, tried: str, says: str
+) -> None:
+    monkeypatch.setattr(passphrase, "getpass", lambda _: pytest.fail("asked"))
+    monkeypatch.delenv(passphrase.CREDENTIALS_FOLDER, raising=False)
+    prepare_state(settings)
+    keys = KeySettings(passphrase_from=source)
+    told = settings.model_copy(update={"keys": keys})
+    assert (found(told, "keyring").code, found(told, "passphrase").code) == (tried, says)
+
+
+def test_inside_its_unit_a_credential_that_does_not_open_is_red(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    prepare_state(settings)
+    monkeypatch.setenv(passphrase.CREDENTIALS_FOLDER, str(tmp_path))
+    told = settings.model_copy(update={"keys": KeySettings(passphrase_from="credential")})
+    assert found(told, "keyring").code == "credential_missing"
+    (tmp_path / passphrase.CREDENTIAL).write_bytes(settings.passphrase_file.read_bytes())
+    (tmp_path / passphrase.CREDENTIAL).chmod(0o400)
+    assert found(told, "keyring").code == "keyring_opens"
+
+
+def test_a_passphrase_on_another_volume_is_green(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare_state(settings)
+    elsewhere = KeySettings(passphrase_file=Path("/proc/self/fd/passphrase"))
+    assert found(settings.model_copy(update={"keys": elsewhere}), "passphrase").code == "passphrase_apart"
 
 
 def test_one_red_check_keeps_the_house_shut_and_amber_does_not() -> None:

@@ -27,7 +27,17 @@ def test_the_environment_wins_over_the_file_and_the_file_over_the_default(
 
 
 @pytest.mark.parametrize(
-    "name", ["ENCLAVE_BINDD", "ENCLAVE_TRAIL__ORIGINE", "ENCLAVE_TRAIL", "ENCLAVE_STATE__X"]
+    "name",
+    [
+        "ENCLAVE_BINDD",
+        "ENCLAVE_TRAIL__ORIGINE",
+        "ENCLAVE_TRAIL",
+        "ENCLAVE_STATE__X",
+        # a passphrase is never a variable
+        "ENCLAVE_PASSPHRASE",
+        "ENCLAVE_KEYS__PASSPHRASE",
+        "ENCLAVE_KEYS_PASSPHRASE",
+    ],
 )
 def test_an_unknown_variable_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "secret-value")

@@ -1,5 +1,7 @@
 """What the process that rewrites a shelf says, as the operator's process hears it."""
 
+import os
+
 import pytest
 
 from enclave import shelf_rewriter
@@ -37,6 +39,17 @@ def test_how_far_it_is_and_what_it_wrote_are_heard() -> None:
     done = rewrite_apart(job("well"), lambda *at: told.append(at))
     assert (done.entries, done.rewritten.shelf) == (3, "research")
     assert told == [("research", 2, 2)]
+
+
+def test_its_process_alone_inherits_what_it_is_given() -> None:
+    memory = os.memfd_create("passphrase")
+    os.write(memory, b"several words")
+    given = {"ENCLAVE_KEYS__PASSPHRASE_FILE": f"/proc/self/fd/{memory}"}
+    done = rewrite_apart(job("reads"), lambda *_: None, environment=given, descriptors=(memory,))
+    assert done.rewritten.wrapped_key == "several words"
+    with pytest.raises(ComponentDown):
+        rewrite_apart(job("reads"), lambda *_: None, environment=given)
+    os.close(memory)
 
 
 def test_its_refusal_keeps_its_kind_and_its_words() -> None:
