@@ -18,6 +18,7 @@ from anonymisation import noise
 from anonymisation.errors import AnonymisationError
 from enclave.errors import EnclaveError, Told, as_json, http_status
 from enclave.journeys.ledger_guard import LedgerGuard
+from enclave.journeys.objection_list import Said
 from enclave.journeys.question import Desk, Order
 from enclave.listeners import Listeners, until_told_to_stop
 from enclave.recording import Actor
@@ -66,12 +67,6 @@ def application(desk: Desk, guard: LedgerGuard) -> Starlette:
         )
         return JSONResponse({})
 
-    async def objections(request: Request) -> JSONResponse:
-        told = await request.json()
-        actor = Actor(**told.pop("actor"))
-        await run_in_threadpool(lambda: desk.objections.record(**told, actor=actor))
-        return JSONResponse({})
-
     async def forget(request: Request) -> JSONResponse:
         desk.warm.purge(str((await request.json())["dataset"]))
         return JSONResponse({})
@@ -88,10 +83,10 @@ def application(desk: Desk, guard: LedgerGuard) -> Starlette:
         Route("/v1/left", answering(desk.left), methods=["POST"]),
         Route("/v1/population", population, methods=["POST"]),
         Route("/v1/forget", forget, methods=["POST"]),
-        Route("/v1/objections", objections, methods=["POST"]),
         Route("/v1/populations/{population}", told_population),
         Route("/v1/caps", caps, methods=["POST"]),
         *_book_routes(desk, guard),
+        *_objection_routes(desk),
     ]
     told = dict.fromkeys((EnclaveError, AnonymisationError, VaultError), _refused)
     return Starlette(routes=routes, exception_handlers=told)  # type: ignore[arg-type]  # starlette types handlers by Exception
@@ -108,6 +103,26 @@ def _book_routes(desk: Desk, guard: LedgerGuard) -> list[Route]:
         return JSONResponse({"records": await run_in_threadpool(desk.ledger_records)})
 
     return [Route("/v1/records", records), Route("/v1/reenter", reenter, methods=["POST"])]
+
+
+def _objection_routes(desk: Desk) -> list[Route]:
+    """Give what the data protection officer has the engine told, also while the guard refuses."""
+
+    async def record(request: Request) -> JSONResponse:
+        told = await request.json()
+        said, actor = Said(**told["said"]), Actor(**told["actor"])
+        listed = await run_in_threadpool(desk.objections.record, said, told["known"], actor)
+        return JSONResponse(vars(listed))
+
+    async def withdraw(request: Request) -> JSONResponse:
+        told = await request.json()
+        said, actor = Said(**told["said"]), Actor(**told["actor"])
+        return JSONResponse(vars(await run_in_threadpool(desk.objections.withdraw, said, actor)))
+
+    return [
+        Route("/v1/objections", record, methods=["POST"]),
+        Route("/v1/objections/withdraw", withdraw, methods=["POST"]),
+    ]
 
 
 async def _body(request: Request) -> bytes:

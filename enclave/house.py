@@ -18,7 +18,7 @@ from enclave.errors import Damaged, Refused
 from enclave.house_table import HOUSE, HouseTable
 from enclave.release import store as _release
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 BUSY_TIMEOUT_MS = 5_000
 MODE = 0o600
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

@@ -15,7 +15,7 @@ import orjson
 from anonymisation.errors import AnonymisationError
 from enclave.errors import EnclaveError, as_json, exit_code
 from enclave.journeys.compaction import RIGHTS, RewriteTools, ShelfJob, rewrite
-from enclave.journeys.objection import FOLDER
+from enclave.journeys.objection_list import FOLDER
 from enclave.settings import Settings, read_settings
 from enclave.wiring import open_keys, recorder
 from vault.errors import VaultError

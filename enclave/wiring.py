@@ -1,6 +1,6 @@
 """Builds the real tools from the settings and hands them to whoever tells a journey."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,9 @@ from enclave.journeys.compaction import CompactTools
 from enclave.journeys.intake import IntakeTools
 from enclave.journeys.keys import KeyTools
 from enclave.journeys.ledger_guard import LedgerGuard
-from enclave.journeys.objection import FOLDER as OBJECTIONS
 from enclave.journeys.objection import ObjectionTools
+from enclave.journeys.objection_list import FOLDER as OBJECTIONS
+from enclave.journeys.objection_list import Listed, Said, TakenBack
 from enclave.journeys.question import Desk
 from enclave.journeys.running import Running
 from enclave.journeys.slots import Slots
@@ -173,15 +174,18 @@ class EngineEar:
     def __init__(self, settings: Settings) -> None:
         self._engine = LocalService("engine", settings.socket("engine"), ENGINE_SECONDS)
 
-    def __call__(self, population: str, id_type: str, identifier: str, visitor: Visitor) -> None:
+    def record(self, said: Said, known: Collection[str], visitor: Visitor) -> Listed:
         """Have the person put on the list; raises `ComponentDown` when the engine does not answer."""
-        body = {
-            "population": population,
-            "id_type": id_type,
-            "identifier": identifier,
-            "actor": vars(visitor.acting_as(Role.DPO)),
-        }
-        self._engine.call("POST", "/v1/objections", body)
+        return Listed(**self._tell("/v1/objections", said, visitor, known=list(known)))
+
+    def withdraw(self, said: Said, visitor: Visitor) -> TakenBack:
+        """Have a record taken back; raises `ComponentDown` when the engine does not answer."""
+        told = self._tell("/v1/objections/withdraw", said, visitor)
+        return TakenBack(told["entry"], tuple(told["also"]))
+
+    def _tell(self, path: str, said: Said, visitor: Visitor, **more: Any) -> dict[str, Any]:
+        body = {"said": vars(said), "actor": vars(visitor.acting_as(Role.DPO)), **more}
+        return self._engine.call("POST", path, body)
 
 
 class EngineMemory:
@@ -234,7 +238,7 @@ def objection_tools(settings: Settings, stores: Stores) -> ObjectionTools:
         book=ObjectionBook(stores.engine),
         backups=KeyBackups(stores.engine),
         recorder=recorder(settings, "command-line"),
-        tell_engine=EngineEar(settings),
+        engine=EngineEar(settings),
         on_disk=lambda dataset, version: version_folder(
             settings.state / "shelves", dataset, version
         ).exists(),

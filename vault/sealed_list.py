@@ -1,12 +1,13 @@
 """Short lists that one process alone reads, such as who objected: each sealed as a whole, under a key of its own.
 
 A list is rewritten whole, under a fresh key, at every entry: a reader finds the list before or the list after, and a file
-that is missing is an empty list. How long a list must at least be is for the caller to know.
+that is missing is an empty list. Entries are added and never removed, so that an entry keeps its place and a list that
+was put back is shorter. How long a list must at least be is for the caller to know.
 """
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +24,8 @@ SUFFIX: Final = ".sealed"
 LOCK: Final = ".lock"
 
 Entry = Mapping[str, Any]
+Decide = Callable[[Sequence[Entry]], Entry | None]
+"""What is to be added to the entries there are; None adds nothing, an error leaves the list as it is."""
 
 
 class SealedLists:
@@ -47,14 +50,20 @@ class SealedLists:
         )
         return entries
 
-    def append(self, name: str, entry: Entry, keys: KeyService, receipt: Receipt) -> int:
-        """Add an entry and give how many there are now; durable on return."""
+    def add(self, name: str, decide: Decide, keys: KeyService, receipt: Receipt) -> list[dict[str, Any]]:
+        """Add what `decide` makes of the entries so far, and give them all; durable on return.
+
+        No other writer comes between the reading and the writing.
+        """
         with self._alone():
-            entries = [*self.read(name, keys, receipt), dict(entry)]
-            context = self._context(name)
-            key, wrapped = keys.new_data_key(PURPOSE, context, receipt)
-            self._write(name, wrapped, seal(key, context, orjson.dumps(entries)))
-        return len(entries)
+            entries = self.read(name, keys, receipt)
+            entry = decide(entries)
+            if entry is not None:
+                entries.append(dict(entry))
+                context = self._context(name)
+                key, wrapped = keys.new_data_key(PURPOSE, context, receipt)
+                self._write(name, wrapped, seal(key, context, orjson.dumps(entries)))
+        return entries
 
     def rewrap(self, name: str, keys: KeyService, receipt: Receipt) -> None:
         """Wrap a list's key under the newest purpose key; its entries are not opened."""

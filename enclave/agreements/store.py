@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import Engine
 from sqlmodel import Session, col, select
 
-from enclave.agreements.objections import CompactionLine, how_many
+from enclave.agreements.objections import CompactionLine, entries_known
 from enclave.agreements.tables import (
     AgreementLine,
     DatasetLine,
@@ -76,7 +76,7 @@ class AgreementStore:
     def _datasets(self, *where: Any) -> tuple[Dataset, ...]:
         with reading(self._engine) as session:
             return tuple(
-                _dataset(line, _current_version(session, line.id), how_many(session, line.population))
+                _dataset(line, _current_version(session, line.id), entries_known(session, line.population))
                 for line in newest(session, DatasetLine, DatasetLine.id, where=where)
             )
 
@@ -151,9 +151,9 @@ class AgreementStore:
             )
 
     def publish_compacted(
-        self, one: DatasetVersion, version: int, manifest_sha256: str, covered: int, receipt: Receipt
+        self, one: DatasetVersion, version: int, manifest_sha256: str, entries: int, receipt: Receipt
     ) -> None:
-        """Make a version current that is `one` without those whose objections were recorded until number `covered`."""
+        """Make a version current that is `one` without those who objected by the first `entries` of their list."""
         require(receipt, "data.compact", f"dataset:{one.dataset}")
         with writing(self._engine) as session:
             _follows(_versions(session, one.dataset), one.dataset, version)
@@ -174,7 +174,7 @@ class AgreementStore:
                 dataset=one.dataset,
                 version=version,
                 from_version=one.version,
-                covered=covered,
+                entries=entries,
             )
 
     def renew_manifest(self, dataset: str, version: int, manifest_sha256: str, receipt: Receipt) -> None:

@@ -41,8 +41,8 @@ class Dataset:
     """Data of a partner about a population; `version` is the current one, None before the first intake.
 
     `confirmed_policy_sha256` is the policy a steward confirmed for the next intake, `policy_sha256` the one under which
-    the current version came in. `objections` is how many were recorded about its population: of a question's filter the
-    engine holds no fewer.
+    the current version came in. `objections` is how long the engine's list of its population is, as far as the house knows:
+    no question is answered by a shorter one.
     """
 
     id: str

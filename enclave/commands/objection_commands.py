@@ -1,4 +1,4 @@
-"""`enclave objection` and `enclave dataset compact`: a patient says no, and is removed."""
+"""`enclave objection` and `enclave dataset compact`: a patient says no, and is removed; or takes it back."""
 
 import getpass
 import sys
@@ -11,18 +11,25 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from enclave import messages
 from enclave.agreements.objections import ObjectionKind
 from enclave.agreements.rules import has_role
-from enclave.commands.console import As, Json, PasswordFile, plain, show, sign_in
+from enclave.commands.console import As, Json, PasswordFile, language, plain, show, sign_in
 from enclave.commands.dataset_commands import one_intake
 from enclave.errors import BadInput
 from enclave.journeys import compaction
 from enclave.journeys import objection as journey
 from enclave.journeys.compaction import Compacted
-from enclave.journeys.objection import Standing
+from enclave.journeys.objection import Reinstated, Removal, Standing
 from enclave.people import Role
 from enclave.quarantine import put_aside_counts
 from enclave.wiring import compact_tools, objection_tools
+
+Reference = Annotated[str, typer.Argument(help="The reference the person was given.")]
+IdentifierFile = Annotated[
+    Path | None,
+    typer.Option(help="Read the identifier from this file, not the keyboard.", exists=True, dir_okay=False),
+]
 
 objection = typer.Typer(help="Objections and erasures of patients.", no_args_is_help=True)
 
@@ -41,12 +48,7 @@ def record(
     id_type: Annotated[
         str | None, typer.Option(help="The type of the identifier, where datasets know people by several.")
     ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            help="Read the identifier from this file, not the keyboard.", exists=True, dir_okay=False
-        ),
-    ] = None,
+    file: IdentifierFile = None,
     password_file: PasswordFile = None,
     *,
     as_json: Json = False,
@@ -61,42 +63,72 @@ def record(
     has_role(signed.visitor.person, journey.RECORDS)
     tools = objection_tools(signed.settings, signed.stores)
     told = journey.record(tools, signed.visitor, population, kind, _identifier(file), id_type)
+    reached = ", ".join(told.reached) or _say("no_dataset")
     lines = [
-        f"recorded: {told.reference}  ({told.kind}, entry {told.index} of the trail)",
-        f"  no new question counts this person in: {', '.join(told.reached) or 'no dataset yet'}",
+        _say("recorded", reference=told.reference, kind=_kind(told.kind), index=told.index),
+        _say("left_out_of", datasets=reached),
     ]
     if told.not_reached:
-        lines.append(f"  know people by something else, or have no data: {', '.join(told.not_reached)}")
+        lines.append(_say("other_identifier", datasets=", ".join(told.not_reached)))
     show(plain(told), lines, as_json=as_json)
+
+
+@objection.command("withdraw")
+def withdraw(
+    reference: Reference,
+    by: As,
+    file: IdentifierFile = None,
+    password_file: PasswordFile = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Take an objection or an erasure back for the person: from now on questions count them again.
+
+    It takes the reference they were given and the identifier it was recorded for, which is asked for twice without
+    being shown, or read from --file or a pipe. What a compaction removed does not come back: the partner brings it again.
+    Example: enclave objection withdraw opp-3f9a-1c2b-7d04 --as dpo-a
+    """
+    signed = sign_in(by, password_file)
+    has_role(signed.visitor.person, journey.RECORDS)
+    tools = objection_tools(signed.settings, signed.stores)
+    journey.standing(tools, signed.visitor, reference)  # a mistyped one is said before anything is asked
+    told = journey.withdraw(tools, signed.visitor, reference, _identifier(file))
+    result = {
+        **plain(told.standing),
+        "left_out": told.left_out,
+        "also": told.also,
+        "cut_short": told.cut_short,
+    }
+    show(result, _told_back(told), as_json=as_json)
 
 
 @objection.command("status")
 def status(
-    reference: Annotated[str, typer.Argument(help="The reference the person was given.")],
+    reference: Reference,
     by: As,
     password_file: PasswordFile = None,
     *,
     as_json: Json = False,
 ) -> None:
-    """Say how far an objection is: recorded, removed from which versions, which backups still hold keys.
+    """Say how far an objection is: recorded, removed from which versions, which backups hold keys; or taken back.
 
     Example: enclave objection status opp-3f9a-1c2b-7d04 --as dpo-a
     """
     signed = sign_in(by, password_file)
     one = journey.standing(objection_tools(signed.settings, signed.stores), signed.visitor, reference)
-    show(_plain(one), list(_told(one)), as_json=as_json)
+    show(plain(one), _told(one), as_json=as_json)
 
 
 @objection.command("list")
 def list_objections(by: As, password_file: PasswordFile = None, *, as_json: Json = False) -> None:
-    """List every reference and how far it is; nothing says who.
+    """List every reference and how far it is, those taken back too; nothing says who.
 
     Example: enclave objection list --as operator-a
     """
     signed = sign_in(by, password_file)
     found = journey.standings(objection_tools(signed.settings, signed.stores), signed.visitor)
     lines = [line for one in found for line in _told(one)]
-    show({"objections": [_plain(one) for one in found]}, lines or ["nobody objected"], as_json=as_json)
+    show({"objections": [plain(one) for one in found]}, lines or [_say("nobody")], as_json=as_json)
 
 
 def compact(
@@ -174,8 +206,8 @@ def _identifier(file: Path | None) -> str:
         return _only_line(file.read_text(encoding="utf-8"))
     if not sys.stdin.isatty():
         return _only_line(sys.stdin.read())
-    first = getpass.getpass("Identifier (not shown): ")
-    if getpass.getpass("Once more: ") != first:
+    first = getpass.getpass(_say("identifier"))
+    if getpass.getpass(_say("once_more")) != first:
         raise BadInput(
             "identifier_typed_differently", "The two differ; nothing was recorded.", "Type it again."
         )
@@ -192,24 +224,39 @@ def _only_line(text: str) -> str:
     return found[0]
 
 
-def _plain(one: Standing) -> dict[str, object]:
-    return {**plain(one), "datasets": [{**plain(each), "status": each.status} for each in one.datasets]}
-
-
 def _told(one: Standing) -> Iterator[str]:
-    yield f"{one.reference}  {one.population}  {one.kind}, entry {one.index} of the trail"
-    yield "  counted by no question asked since"
-    for each in one.datasets:
-        yield (
-            f"  {each.dataset}: "
-            + {
-                "waits": f"still on disk in version {_list(each.still_in)}, until the next compaction",
-                "pending": f"removed; backups still hold keys: {', '.join(each.backups)}",
-                "removed": f"removed{', with version ' + _list(each.removed_from) if each.removed_from else ''}",
-            }[each.status]
-        )
+    words = {"reference": one.reference, "population": one.population, "kind": _kind(one.kind)}
+    yield _say("head", index=one.index, **words)
+    yield _say("stands") if one.withdrawn is None else _say("taken_back", index=one.withdrawn)
+    yield from map(_how_far, one.datasets)
     if one.not_reached:
-        yield f"  not reached by this identifier: {', '.join(one.not_reached)}"
+        yield _say("not_reached", datasets=", ".join(one.not_reached))
+
+
+def _told_back(told: Reinstated) -> Iterator[str]:
+    one = told.standing
+    yield _say("withdrawn", reference=one.reference, kind=_kind(one.kind), index=one.withdrawn)
+    if told.also:
+        yield _say("also", references=", ".join(told.also))
+    if told.cut_short:
+        yield _say("cut_short")
+    if not told.left_out:
+        yield _say("counted_again")
+        yield from map(_how_far, one.datasets)
+
+
+def _how_far(one: Removal) -> str:
+    status = "removed_with" if one.status == "removed" and one.removed_from else one.status
+    versions = _list(one.still_in or one.removed_from)
+    return _say(f"status.{status}", dataset=one.dataset, versions=versions, backups=", ".join(one.backups))
+
+
+def _kind(kind: str) -> str:
+    return _say(f"kinds.{kind}")
+
+
+def _say(key: str, **params: object) -> str:
+    return messages.sentence(f"objection.{key}", language(), **params)
 
 
 def _list(versions: tuple[int, ...]) -> str:

@@ -17,7 +17,8 @@ from anonymisation.bounds import UNIT
 from enclave.agreements.objections import ObjectionBook
 from enclave.agreements.words import Dataset, DatasetVersion
 from enclave.journeys.keys import Attestation, KeyTools, left_on_disk, operator, shred
-from enclave.journeys.objection import id_type_of, last_that_concerns, units_on
+from enclave.journeys.objection import id_type_of, stand_against
+from enclave.journeys.objection_list import units_on
 from enclave.recording import Actor, EventObject, Recorder, Visitor, recorded
 from vault.compaction import Rewritten, compacted_folder, put_together, rewrite_shelf
 from vault.keys import KeyService, Rights
@@ -141,15 +142,14 @@ def compact(
     """
     actor = operator(visitor)
     about = tools.care.agreements.dataset(dataset)
-    objections = tools.book.all()
+    objections = stand_against(tools.book.all(), about.population, id_type_of(about))
     _clear_what_a_crash_left(tools, dataset)
-    last = last_that_concerns(objections, about.population, id_type_of(about))
     current = next((one for one in _versions(tools, dataset) if one.version == about.version), None)
-    if current is None or last is None:
+    before = tools.book.compactions(dataset).get(about.version or 0)
+    stale = any(one.entry > (before.entries if before else 0) for one in objections)
+    if current is None or (before is None and not stale):
         return Compacted(dataset, about.version, about.version, rewritten=False, destroyed=())
-    covered = tools.book.covered(dataset).get(current.version, 0)
-    stale = covered < last.number
-    version = _rewritten(tools, actor, about, current, last.number, progress) if stale else current.version
+    version = _rewritten(tools, actor, about, current, progress) if stale else current.version
     return Compacted(
         dataset,
         version,
@@ -175,7 +175,6 @@ def _rewritten(
     actor: Actor,
     about: Dataset,
     current: DatasetVersion,
-    covered: int,
     progress: Progress,
 ) -> int:
     version = max(one.version for one in _versions(tools, about.id)) + 1
@@ -183,8 +182,8 @@ def _rewritten(
     old = EventObject("manifest", f"{about.id}.v{current.version}", current.manifest_sha256)
     counts = {"version": version, "from_version": current.version}
     with recorded(tools.recorder, "data.compact", actor=actor, objects=[*told, old], counts=counts) as act:
-        manifest = _write_anew(tools, actor, about, current, version, progress)
-        tools.care.agreements.publish_compacted(current, version, manifest.sha256, covered, act.receipt)
+        manifest, entries = _write_anew(tools, actor, about, current, version, progress)
+        tools.care.agreements.publish_compacted(current, version, manifest.sha256, entries, act.receipt)
         tools.care.forget(about.id)
         act.closing["counts"] = counts
         act.closing["objects"] = [*told, EventObject("manifest", f"{about.id}.v{version}", manifest.sha256)]
@@ -198,7 +197,8 @@ def _write_anew(
     current: DatasetVersion,
     version: int,
     progress: Progress,
-) -> Manifest:
+) -> tuple[Manifest, int]:
+    """Give the manifest, and how many entries of the list were followed: every shelf leaves out the same people."""
     root, keys = tools.care.root, tools.care.keys
     old = _manifest(root, keys, about.id, current.version, current.manifest_sha256)
     with compacted_folder(root, about.id, version) as folder:
@@ -223,7 +223,7 @@ def _write_anew(
             found = tools.rewrite(job, progress)
             done.append(found.rewritten)
             entries = found.entries
-        return put_together(folder, old, version, done, keys)
+        return put_together(folder, old, version, done, keys), entries or 0
 
 
 def _destroy_older(

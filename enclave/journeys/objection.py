@@ -1,7 +1,7 @@
-"""Objection: a patient says no. At once no new question counts them; the next compaction removes them.
+"""Objection: a patient says no. At once no new question counts them; the next compaction removes them. They may take it back.
 
-Two halves in two processes. The house gives a reference and knows how many there are; the engine alone knows who, as
-unit numbers in a list it seals. Nothing here tells whether a person is in the data.
+Two halves in two processes. The house gives a reference and knows how many there are; the engine alone knows who
+(`objection_list.py`). Nothing here tells whether a person is in the data.
 """
 
 import re
@@ -9,98 +9,36 @@ import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final, Protocol
+from typing import Final, Literal, Protocol
 
-import polars as pl
-
-from anonymisation.bounds import UNIT
-from anonymisation.pseudonym import canonical, unit_numbers
 from enclave.agreements.key_backups import KeyBackups
-from enclave.agreements.objections import Objection, ObjectionBook, ObjectionKind
+from enclave.agreements.objections import Objection, ObjectionBook, ObjectionKind, written_without
 from enclave.agreements.policy import ROW_UNIT, load_policy
 from enclave.agreements.rules import has_role
 from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset, DatasetVersion
-from enclave.errors import BadInput, Damaged, NotFound
-from enclave.journeys.intake import UNIT_KEY_LABEL
+from enclave.errors import BadInput, NotFound
+from enclave.journeys.objection_list import Listed, Said, TakenBack
 from enclave.people import Role
-from enclave.recording import Actor, EventObject, Recorder, Visitor, recorded
-from vault.keys import KeyService
-from vault.receipt import Receipt
-from vault.sealed_list import SealedLists
+from enclave.recording import EventObject, Recorder, Visitor, recorded
 
-FOLDER: Final = "objections"  # in the state folder, beside the shelves
 RECORDS: Final = frozenset({Role.DPO})
 READS: Final = frozenset({Role.DPO, Role.AUDITOR, Role.OPERATOR})
 REFERENCE_BYTES: Final = 6
 ID_TYPE: Final = re.compile(r"[a-z][a-z0-9_]{0,29}")  # as a policy writes it: no identifier by mistake
+WITHDRAWN: Final = "withdrawn"  # reason of the act in the trail
+
+Status = Literal["waits", "pending", "removed", "lifted", "absent"]
+"""Of an objection that stands: it waits for a compaction, is pending until the last backup is gone, or removed. Of one that
+was taken back: it leaves nobody out of the current version, or that version was written without the person."""
 
 
-# --- the engine's half
+class Ear(Protocol):
+    """The engine's ear for what persons say; it alone learns who."""
 
+    def record(self, said: Said, known: Collection[str], visitor: Visitor) -> Listed: ...
 
-@dataclass(frozen=True)
-class Objections:
-    """Who objected, as the engine knows it: unit numbers by identifier type, sealed, a list a population."""
-
-    lists: SealedLists
-    keys: KeyService
-    recorder: Recorder
-
-    def record(self, population: str, id_type: str, identifier: str, actor: Actor) -> None:
-        """Put the person behind an identifier on their population's list; durable on return.
-
-        Raises `BadInput` for an identifier that is none of its type. The identifier goes no further than here.
-        """
-        unit = self._unit(id_type, identifier)
-        about = [EventObject("population", population)]
-        with recorded(self.recorder, "data.objection", actor=actor, objects=about, reason="listed") as act:
-            self.lists.append(population, {"id_type": id_type, "unit": unit}, self.keys, act.receipt)
-
-    def units(self, population: str, id_type: str, at_least: int, receipt: Receipt) -> list[int]:
-        """Give the units to leave out of a dataset that knows people by this type of identifier."""
-        return units_on(self.lists.read(population, self.keys, receipt), population, id_type, at_least)
-
-    def _unit(self, id_type: str, identifier: str) -> int:
-        values = canonical(pl.Series([identifier]), id_type).values
-        if values[0] is None:
-            raise BadInput(
-                "identifier_unreadable",
-                f"What was given is no identifier of the type {id_type}.",
-                "Check its digits and its key against the person's papers; nothing was recorded.",
-                id_type=id_type,
-            )
-        key = self.keys.mac("unit", f"{UNIT_KEY_LABEL}{id_type}".encode())
-        return int(unit_numbers(values, key)[0])
-
-
-def units_on(entries: Sequence[dict[str, Any]], population: str, id_type: str, at_least: int) -> list[int]:
-    """Give the units of one identifier type; raises `Damaged` for a list shorter than the house knows it was."""
-    if len(entries) < at_least:
-        raise Damaged(
-            "objections_missing",
-            f"The list of objections about {population} is shorter than what was recorded; no row is read.",
-            "Restore the folder objections/ from the newest backup.",
-            population=population,
-        )
-    return sorted({int(one["unit"]) for one in entries if one["id_type"] == id_type})
-
-
-def without(parts: Sequence[pl.LazyFrame], units: Collection[int]) -> list[pl.LazyFrame]:
-    """Leave units out of the parts of a shelf, before anything else is done with a row."""
-    if not units:
-        return list(parts)
-    gone = pl.LazyFrame({UNIT: pl.Series(sorted(units), dtype=pl.UInt64)})
-    return [part.join(gone, on=UNIT, how="anti", maintain_order="left") for part in parts]
-
-
-# --- the house's half
-
-
-class TellEngine(Protocol):
-    """The engine's ear for objections."""
-
-    def __call__(self, population: str, id_type: str, identifier: str, visitor: Visitor) -> None: ...
+    def withdraw(self, said: Said, visitor: Visitor) -> TakenBack: ...
 
 
 @dataclass(frozen=True)
@@ -111,7 +49,7 @@ class ObjectionTools:
     book: ObjectionBook
     backups: KeyBackups
     recorder: Recorder
-    tell_engine: TellEngine
+    engine: Ear
     on_disk: Callable[[str, int], bool]  # whether files of a version are still there
     today: Callable[[], date] = field(default=lambda: datetime.now(UTC).date())
 
@@ -131,31 +69,43 @@ class Acknowledged:
 
 @dataclass(frozen=True)
 class Removal:
-    """How far a dataset is: versions destroyed since, versions that wait for a compaction, backups of their keys."""
+    """How far a dataset is: versions destroyed since, versions that hold the person if any does, backups of keys."""
 
     dataset: str
+    status: Status
     removed_from: tuple[int, ...]
     still_in: tuple[int, ...]
     backups: tuple[str, ...]
 
-    @property
-    def status(self) -> str:
-        """`waits` for a compaction, `pending` until the last backup is gone, or `removed`."""
-        if self.still_in:
-            return "waits"
-        return "pending" if self.backups else "removed"
-
 
 @dataclass(frozen=True)
 class Standing:
-    """An objection today: refused to every new question since it was recorded, and removed or not yet."""
+    """An objection today: refused to every new question since it was recorded, or taken back by entry `withdrawn`."""
 
     reference: str
     population: str
     kind: str
     index: int
+    withdrawn: int | None
     datasets: tuple[Removal, ...]
     not_reached: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reinstated:
+    """What a person who took an objection back is told: how it stands, and what else of theirs still holds.
+
+    `also` are other references of theirs; `cut_short` says that there is one more record, of which the house has no reference.
+    """
+
+    standing: Standing
+    also: tuple[str, ...]
+    cut_short: bool
+
+    @property
+    def left_out(self) -> bool:
+        """Whether something of theirs still keeps the person out."""
+        return bool(self.also) or self.cut_short
 
 
 def record(
@@ -175,21 +125,45 @@ def record(
     has_role(visitor.person, RECORDS)
     datasets = _datasets_about(tools.agreements, population)
     chosen = _id_type(datasets, id_type)
-    reference = new_reference()
+    entries = tools.book.entries(population)
+    said = Said(new_reference(), kind.value, population, chosen, identifier, entries)
+    known = [one.reference for one in tools.book.all()]
     about = [EventObject("population", population)]
     actor = visitor.acting_as(*RECORDS)
     with recorded(tools.recorder, "data.objection", actor=actor, objects=about, reason=kind.value) as act:
-        tools.tell_engine(population, chosen, identifier, visitor)
-        tools.book.note(reference, population, chosen, kind, act.receipt)
+        listed = tools.engine.record(said, known, visitor)
+        tools.book.note(listed.reference, population, chosen, kind, listed.entry, act.receipt)
     reached = tuple(one.id for one in datasets if id_type_of(one) == chosen)
     others = tuple(one.id for one in datasets if one.id not in reached)
-    return Acknowledged(reference, population, chosen, kind.value, act.receipt.index, reached, others)
+    return Acknowledged(listed.reference, population, chosen, kind.value, act.receipt.index, reached, others)
+
+
+def withdraw(tools: ObjectionTools, visitor: Visitor, reference: str, identifier: str) -> Reinstated:
+    """Take an objection or an erasure back; from now on questions count the person, unless another record of theirs stands.
+
+    What a compaction removed does not come back. The reference and the identifier must be of one person: the engine
+    says so, or refuses. Asked again, after a crash too, it comes to the same. Raises `Refused` for anybody but the
+    data protection officer and for a reference of somebody else, `NotFound` for an unknown one, `BadInput` for an
+    unreadable identifier.
+    """
+    has_role(visitor.person, RECORDS)
+    one = tools.book.of(_typed(reference))
+    entries = tools.book.entries(one.population)
+    said = Said(one.reference, one.kind.value, one.population, one.id_type, identifier, entries)
+    about = [EventObject("population", one.population)]
+    actor = visitor.acting_as(*RECORDS)
+    with recorded(tools.recorder, "data.objection", actor=actor, objects=about, reason=WITHDRAWN) as act:
+        back = tools.engine.withdraw(said, visitor)
+        tools.book.note_withdrawal(one, back.entry, act.receipt)
+    known = {each.reference for each in tools.book.all()}
+    also = tuple(each for each in back.also if each in known)
+    return Reinstated(_standing(tools, tools.book.of(one.reference)), also, len(also) < len(back.also))
 
 
 def standing(tools: ObjectionTools, visitor: Visitor, reference: str) -> Standing:
     """Say how far an objection is. Raises `NotFound` for an unknown reference."""
     has_role(visitor.person, READS)
-    return _standing(tools, tools.book.of(reference.strip().lower()))
+    return _standing(tools, tools.book.of(_typed(reference)))
 
 
 def standings(tools: ObjectionTools, visitor: Visitor) -> tuple[Standing, ...]:
@@ -209,12 +183,19 @@ def id_type_of(about: Dataset | DatasetVersion) -> str | None:
     return load_policy(about.policy_yaml).unit.id_type if about.policy_yaml else None
 
 
-def last_that_concerns(
+def stand_against(
     objections: Sequence[Objection], population: str, id_type: str | None
-) -> Objection | None:
-    """Give the newest objection a dataset of this population and identifier type must leave out."""
-    found = [one for one in objections if (one.population, one.id_type) == (population, id_type)]
-    return found[-1] if found else None
+) -> tuple[Objection, ...]:
+    """Give the objections a dataset of this population and identifier type must leave out: none taken back."""
+    return tuple(
+        one
+        for one in objections
+        if (one.population, one.id_type, one.withdrawn) == (population, id_type, None)
+    )
+
+
+def _typed(reference: str) -> str:
+    return reference.strip().lower()
 
 
 def _datasets_about(agreements: AgreementStore, population: str) -> list[Dataset]:
@@ -247,12 +228,14 @@ def _id_type(datasets: Sequence[Dataset], wanted: str | None) -> str:
 def _standing(tools: ObjectionTools, one: Objection) -> Standing:
     datasets = _datasets_about(tools.agreements, one.population)
     reached = [dataset for dataset in datasets if _ever_known_by(tools.agreements, dataset.id, one.id_type)]
+    told = _removal if one.withdrawn is None else _reinstatement
     return Standing(
         one.reference,
         one.population,
         one.kind.value,
         one.event_index,
-        tuple(_removal(tools, dataset.id, one) for dataset in reached),
+        None if one.withdrawn is None else one.withdrawn.event_index,
+        tuple(told(tools, dataset, one) for dataset in reached),
         tuple(dataset.id for dataset in datasets if dataset not in reached),
     )
 
@@ -261,9 +244,10 @@ def _ever_known_by(agreements: AgreementStore, dataset: str, id_type: str) -> bo
     return any(id_type_of(version) == id_type for version in agreements.versions(dataset))
 
 
-def _removal(tools: ObjectionTools, dataset: str, one: Objection) -> Removal:
+def _removal(tools: ObjectionTools, about: Dataset, one: Objection) -> Removal:
     """Look at each version that could hold the person: shredded, compacted since, or neither."""
-    clean = {version for version, until in tools.book.covered(dataset).items() if until >= one.number}
+    dataset = about.id
+    clean = written_without(tools.book.compactions(dataset), one)
     could = [version for version in tools.agreements.versions(dataset) if version.version not in clean]
     shredded_at = tools.agreements.shredded_at(dataset)
     today = tools.today()
@@ -276,4 +260,13 @@ def _removal(tools: ObjectionTools, dataset: str, one: Objection) -> Removal:
         for version in gone
         if backup.opens(shredded_at[version], today)
     }
-    return Removal(dataset, gone, left, tuple(sorted(opening)))
+    status: Status = "waits" if left else "pending" if opening else "removed"
+    return Removal(dataset, status, gone, left, tuple(sorted(opening)))
+
+
+def _reinstatement(tools: ObjectionTools, about: Dataset, one: Objection) -> Removal:
+    """Look at the current version, the only one questions read: it was written without the person, or not."""
+    absent = written_without(tools.book.compactions(about.id), one)
+    if about.version is None or about.version in absent:
+        return Removal(about.id, "absent", tuple(sorted(absent)), (), ())
+    return Removal(about.id, "lifted", (), (about.version,), ())

@@ -28,7 +28,7 @@ from enclave.agreements.store import AgreementStore
 from enclave.agreements.words import Dataset
 from enclave.errors import BadInput, Damaged, NotFound
 from enclave.journeys.matter import Described, Matter, declared_json, features_of
-from enclave.journeys.objection import FOLDER, Objections, without
+from enclave.journeys.objection_list import FOLDER, Objections, without
 from enclave.journeys.profile import HOUSE, Profiles
 from enclave.journeys.running import Run, Running, Watched
 from enclave.journeys.sealed_answers import answer_name, seal_answer, unseal_answer

@@ -329,7 +329,7 @@ def test_a_list_of_objections_is_kept_by_the_engine_and_survives_a_rotation(
 ) -> None:
     about = "population:inhabitants"
     lists, engine = SealedLists(tmp_path / "objections"), server.keys("engine")
-    lists.append("inhabitants", {"unit": 3}, engine, receipt("data.objection", about))
+    lists.add("inhabitants", lambda _: {"unit": 3}, engine, receipt("data.objection", about))
     turn, operator = receipt("key.rotate", about, "key:objections"), server.keys("operator")
     operator.rotate("objections", turn)
     lists.rewrap("inhabitants", operator, turn)

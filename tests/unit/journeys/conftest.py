@@ -1,4 +1,4 @@
-"""A house with a project, a partner, two stewards, and a log behind it; everything real but the clock."""
+"""A house with a project, a partner, two stewards, and a log behind it; everything real but the clock. A keyring."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +20,11 @@ from enclave.release.desk import Desk
 from enclave.release.folder import ReleaseFolder
 from enclave.release.packaging import Packager
 from enclave.release.store import ReleaseStore
+from tests.unit.journeys.objecting_house import Seen
 from tests.unit.journeys.recorder_for_tests import RecorderForTests
+from tests.unit.vault.helpers import PASSPHRASE
 from vault.envelope import seal, unseal
+from vault.keyring import create_keyring
 
 KEY = bytes(range(32))
 OPERATOR = Actor("operator-a", "person", "operator")
@@ -157,3 +160,23 @@ def world(tmp_path: Path) -> Iterator[World]:
     desk.denials.settle()
     engine.dispose()
     recorder.close()
+
+
+@pytest.fixture(scope="module")
+def keyring(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("keys") / "keyring.json"
+    create_keyring(path, PASSPHRASE)
+    return path
+
+
+@pytest.fixture
+def own_keyring(tmp_path: Path, keyring: Path) -> Path:
+    path = tmp_path / "keyring.json"
+    path.write_bytes(keyring.read_bytes())
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    return Seen(monkeypatch)

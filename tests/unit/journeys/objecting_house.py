@@ -1,15 +1,19 @@
 """A whole house in a folder: intake, engine, keys and trail, with people who object; opened again after a crash."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
+from anonymisation import answer as answering
+from anonymisation import profile
 from anonymisation.ledger import Ledger
+from anonymisation.pseudonym import canonical, unit_numbers
 from enclave.agreements.key_backups import KeyBackups
 from enclave.agreements.objections import ObjectionBook, ObjectionKind
 from enclave.agreements.words import Dataset
@@ -23,12 +27,14 @@ from enclave.journeys.compaction import (
     compact,
     rewrite,
 )
+from enclave.journeys.intake import UNIT_KEY_LABEL
 from enclave.journeys.keys import KeyTools, left_on_disk
-from enclave.journeys.objection import Acknowledged, ObjectionTools, record
+from enclave.journeys.objection import Acknowledged, ObjectionTools, Reinstated, record, withdraw
+from enclave.journeys.objection_list import Listed, Said, TakenBack
 from enclave.journeys.question import Desk, Order
 from enclave.people import Person, Role
 from enclave.recording import Actor, Visitor
-from tests.unit.intake.intake_house import IntakeHouse, csv, intake_house, opened, row
+from tests.unit.intake.intake_house import IntakeHouse, csv, intake_house, nir, opened, row
 from vault.keys import Rights
 from vault.sealed_list import SealedLists
 from vault.version import clean_partials
@@ -39,6 +45,39 @@ DPO = Visitor(Person("dpo-a", frozenset({Role.DPO})))
 STEWARD = Actor("steward-a", "person", "steward")
 ROWS = 60
 POPULATION = "inhabitants"
+
+
+class Seen:
+    """What the statistics are handed: the rows of the parts, before anything is bounded."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.rows = pl.DataFrame()
+        for module in (answering, profile):
+            monkeypatch.setattr(module, "compute", self._spied(module.compute))
+
+    def _spied(self, compute: Any) -> Any:
+        def spied(asked: Any, table: Any, parts: Any, *rest: Any, **more: Any) -> Any:
+            self.rows = pl.concat([part.collect() for part in parts])
+            return compute(asked, table, parts, *rest, **more)
+
+        def spied_profile(table: Any, rho: int, parts: Any, *rest: Any) -> Any:
+            self.rows = pl.concat([part.collect() for part in parts])
+            return compute(table, rho, parts, *rest)
+
+        return spied_profile if compute is profile.compute else spied
+
+
+@dataclass(frozen=True)
+class Ear:
+    """The engine in the same process."""
+
+    desk: Desk
+
+    def record(self, said: Said, known: Collection[str], visitor: Visitor) -> Listed:
+        return self.desk.objections.record(said, known, visitor.acting_as(Role.DPO))
+
+    def withdraw(self, said: Said, visitor: Visitor) -> TakenBack:
+        return self.desk.objections.withdraw(said, visitor.acting_as(Role.DPO))
 
 
 @dataclass
@@ -63,6 +102,9 @@ class ObjectingHouse:
 
     def object(self, identifier: str, kind: ObjectionKind = ObjectionKind.OBJECTION) -> Acknowledged:
         return record(self.objections, DPO, POPULATION, kind, identifier)
+
+    def withdraw(self, reference: str, identifier: str) -> Reinstated:
+        return withdraw(self.objections, DPO, reference, identifier)
 
     def compact(self, progress: Callable[[str, int, int], None] = lambda *_: None) -> Compacted:
         return compact(self.compaction, OPERATOR, "stays", progress)
@@ -115,9 +157,6 @@ def objecting_house(state: Path, keyring: Path) -> ObjectingHouse:
     book, backups = ObjectionBook(agreements._engine), KeyBackups(agreements._engine)
     lists = SealedLists(state / "objections")
 
-    def tell(population: str, id_type: str, identifier: str, visitor: Visitor) -> None:
-        desk.objections.record(population, id_type, identifier, visitor.acting_as(Role.DPO))
-
     def rewrite_here(job: ShelfJob, progress: Any) -> ShelfDone:
         tools = RewriteTools(root, lists, trail, keys[RIGHTS[job.shelf]])
         return rewrite(tools, job, lambda done, of: progress(job.shelf, done, of))
@@ -139,12 +178,18 @@ def objecting_house(state: Path, keyring: Path) -> ObjectingHouse:
         book,
         backups,
         trail,
-        tell,
+        Ear(desk),
         lambda dataset, version: left_on_disk(care, dataset, version),
         today=lambda: made.today,
     )
     made.compaction = CompactTools(care, book, trail, rewrite_here)
     return made
+
+
+def unit_of(house: ObjectingHouse, person: int) -> int:
+    """Give the unit number of a made-up person."""
+    key = opened(house.intake.keyring, Rights.INTAKE).mac("unit", f"{UNIT_KEY_LABEL}nir".encode())
+    return int(unit_numbers(canonical(pl.Series([nir(person)]), "nir").values, key)[0])
 
 
 def every_byte(folder: Path) -> bytes:

@@ -5,24 +5,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import polars as pl
 import pytest
 
-from anonymisation import answer as answering
-from anonymisation import profile
 from anonymisation.bounds import UNIT
-from anonymisation.pseudonym import canonical, unit_numbers
 from audit.verify import verify
 from enclave.agreements.objections import ObjectionKind
 from enclave.errors import BadInput, ComponentDown, Damaged, NotFound, Refused
 from enclave.journeys.compaction import compact
-from enclave.journeys.intake import UNIT_KEY_LABEL
 from enclave.journeys.keys import backup_destroyed, note_backup, rotate, shred
 from enclave.journeys.objection import record, standing, standings
 from enclave.journeys.statement import BooksOfTheHouse
 from enclave.people import Person, Role
 from enclave.recording import EventObject, Visitor
-from tests.unit.intake.intake_house import AGENT, POLICY, csv, nir, opened, row
+from tests.unit.intake.intake_house import AGENT, POLICY, csv, nir, row
 from tests.unit.journeys.engine_for_tests import question
 from tests.unit.journeys.objecting_house import (
     DPO,
@@ -31,23 +26,16 @@ from tests.unit.journeys.objecting_house import (
     ROWS,
     STEWARD,
     ObjectingHouse,
+    Seen,
     every_byte,
     objecting_house,
+    unit_of,
 )
-from tests.unit.vault.helpers import PASSPHRASE
 from vault.errors import VaultDamaged, VaultError, VaultRefused
-from vault.keyring import create_keyring
 from vault.keys import Rights
 
 WHO = 4  # of the made-up people, three stays each
 OTHERS = ROWS - 3
-
-
-@pytest.fixture(scope="module")
-def keyring(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("keys") / "keyring.json"
-    create_keyring(path, PASSPHRASE)
-    return path
 
 
 @pytest.fixture
@@ -56,44 +44,6 @@ def house(tmp_path: Path, own_keyring: Path) -> Iterator[ObjectingHouse]:
     made.bring()
     yield made
     made.close()
-
-
-@pytest.fixture
-def own_keyring(tmp_path: Path, keyring: Path) -> Path:
-    path = tmp_path / "keyring.json"
-    path.write_bytes(keyring.read_bytes())
-    path.chmod(0o600)
-    return path
-
-
-class Seen:
-    """What the statistics are handed: the rows of the parts, before anything is bounded."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.rows = pl.DataFrame()
-        for module in (answering, profile):
-            monkeypatch.setattr(module, "compute", self._spied(module.compute))
-
-    def _spied(self, compute: Any) -> Any:
-        def spied(asked: Any, table: Any, parts: Any, *rest: Any, **more: Any) -> Any:
-            self.rows = pl.concat([part.collect() for part in parts])
-            return compute(asked, table, parts, *rest, **more)
-
-        def spied_profile(table: Any, rho: int, parts: Any, *rest: Any) -> Any:
-            self.rows = pl.concat([part.collect() for part in parts])
-            return compute(table, rho, parts, *rest)
-
-        return spied_profile if compute is profile.compute else spied
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
-    return Seen(monkeypatch)
-
-
-def unit_of(house: ObjectingHouse, person: int) -> int:
-    key = opened(house.intake.keyring, Rights.INTAKE).mac("unit", f"{UNIT_KEY_LABEL}nir".encode())
-    return int(unit_numbers(canonical(pl.Series([nir(person)]), "nir").values, key)[0])
 
 
 def test_from_the_next_question_on_the_person_is_counted_by_none(house: ObjectingHouse, seen: Seen) -> None:
@@ -385,7 +335,7 @@ def test_without_the_engine_or_the_recorder_nothing_is_promised(house: Objecting
     def deaf(*_: object) -> None:
         raise ComponentDown("engine_down", "The engine does not answer.")
 
-    object.__setattr__(house.objections, "tell_engine", deaf)
+    object.__setattr__(house.objections, "engine", SimpleNamespace(record=deaf, withdraw=deaf))
     with pytest.raises(ComponentDown):
         house.object(nir(WHO))
     assert standings(house.objections, DPO) == ()

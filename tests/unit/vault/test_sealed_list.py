@@ -3,10 +3,11 @@
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.vault.helpers import PASSPHRASE, Keyrings, receipt
+from tests.unit.vault.helpers import PASSPHRASE, Keyrings, Receipt, receipt
 from vault.errors import VaultDamaged, VaultError, VaultRefused
 from vault.keyring import LocalKeyring
 from vault.keys import PURPOSES, Rights
@@ -27,19 +28,41 @@ def entry(unit: int) -> dict[str, object]:
     return {"id_type": "nir", "unit": unit}
 
 
+def add(lists: SealedLists, unit: int, keys: LocalKeyring, act: Receipt = OBJECTION) -> list[dict[str, Any]]:
+    return lists.add("inhabitants", lambda _: entry(unit), keys, act)
+
+
 def test_what_was_added_is_read_in_order_and_a_missing_list_is_empty(
     lists: SealedLists, own: Keyrings
 ) -> None:
     assert lists.read("inhabitants", own.engine, QUERY) == []
-    assert [lists.append("inhabitants", entry(unit), own.engine, OBJECTION) for unit in (5, 7)] == [1, 2]
+    assert [len(add(lists, unit, own.engine)) for unit in (5, 7)] == [1, 2]
     assert [one["unit"] for one in lists.read("inhabitants", own.engine, QUERY)] == [5, 7]
     assert lists.names() == ("inhabitants",)
+
+
+def test_what_is_added_follows_from_what_is_there_and_a_refusal_leaves_the_list_as_it_is(
+    lists: SealedLists, own: Keyrings, tmp_path: Path
+) -> None:
+    add(lists, 5, own.engine)
+    (file,) = (tmp_path / "objections").glob("*.sealed")
+    before = file.read_bytes()
+    seen: list[Any] = []
+    assert lists.add("inhabitants", seen.extend, own.engine, OBJECTION) == [entry(5)]  # type: ignore[func-returns-value]
+    assert seen == [entry(5)]
+
+    def refuse(_: object) -> None:
+        raise VaultRefused("no", "No.")
+
+    with pytest.raises(VaultRefused):
+        lists.add("inhabitants", refuse, own.engine, OBJECTION)
+    assert file.read_bytes() == before
 
 
 def test_the_file_shows_nothing_and_opens_for_the_engine_and_a_compaction_alone(
     lists: SealedLists, own: Keyrings, tmp_path: Path
 ) -> None:
-    lists.append("inhabitants", entry(UNIT), own.engine, OBJECTION)
+    add(lists, UNIT, own.engine)
     (file,) = (tmp_path / "objections").glob("*.sealed")
     held = file.read_bytes()
     assert file.stat().st_mode & 0o777 == 0o600
@@ -54,11 +77,11 @@ def test_the_file_shows_nothing_and_opens_for_the_engine_and_a_compaction_alone(
 
 
 def test_no_receipt_for_this_population_opens_or_lengthens_nothing(lists: SealedLists, own: Keyrings) -> None:
-    lists.append("inhabitants", entry(1), own.engine, OBJECTION)
+    add(lists, 1, own.engine)
     with pytest.raises(VaultRefused):
         lists.read("inhabitants", own.engine, receipt("data.query", "population:others"))
     with pytest.raises(VaultRefused):
-        lists.append("inhabitants", entry(2), own.engine, receipt("data.shred", ABOUT))
+        add(lists, 2, own.engine, receipt("data.shred", ABOUT))
     assert len(lists.read("inhabitants", own.engine, QUERY)) == 1
 
 
@@ -66,7 +89,7 @@ def test_no_receipt_for_this_population_opens_or_lengthens_nothing(lists: Sealed
 def test_a_changed_byte_and_another_populations_list_are_refused(
     lists: SealedLists, own: Keyrings, tmp_path: Path, place: int
 ) -> None:
-    lists.append("inhabitants", entry(1), own.engine, OBJECTION)
+    add(lists, 1, own.engine)
     file = tmp_path / "objections" / "inhabitants.sealed"
     good = file.read_bytes()
     shutil.copy(file, file.with_name("others.sealed"))
@@ -83,13 +106,13 @@ def test_a_changed_byte_and_another_populations_list_are_refused(
 
 
 def test_a_rotation_opens_no_entry_and_loses_none(lists: SealedLists, own: Keyrings) -> None:
-    lists.append("inhabitants", entry(1), own.engine, OBJECTION)
+    add(lists, 1, own.engine)
     acts = receipt("key.rotate", ABOUT, *(f"key:{one}" for one in PURPOSES))
     own.operator.rotate("objections", acts)
     lists.rewrap("inhabitants", own.operator, acts)
     own.operator.retire("objections", acts)
     assert lists.read("inhabitants", own.engine, QUERY) == [entry(1)]
-    assert lists.append("inhabitants", entry(2), own.engine, OBJECTION) == 2
+    assert len(add(lists, 2, own.engine)) == 2
 
 
 def test_two_writers_at_once_both_keep_their_entry(own: Keyrings, tmp_path: Path) -> None:
@@ -97,13 +120,11 @@ def test_two_writers_at_once_both_keep_their_entry(own: Keyrings, tmp_path: Path
         start: LocalKeyring(open_sealed_file(own.path, PASSPHRASE), Rights.ENGINE) for start in (0, 10)
     }
 
-    def add(units: range) -> None:
+    def add_all(units: range) -> None:
         for unit in units:
-            SealedLists(tmp_path / "objections").append(
-                "inhabitants", entry(unit), keyrings[units.start], OBJECTION
-            )
+            add(SealedLists(tmp_path / "objections"), unit, keyrings[units.start])
 
-    threads = [threading.Thread(target=add, args=(range(start, start + 10),)) for start in (0, 10)]
+    threads = [threading.Thread(target=add_all, args=(range(start, start + 10),)) for start in (0, 10)]
     for thread in threads:
         thread.start()
     for thread in threads:
