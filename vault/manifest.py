@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vault.errors import VaultDamaged, VaultRefused
 from vault.keys import KeyService
 from vault.receipt import Receipt
-from vault.sealed_file import sync_folder
+from vault.sealed_file import read_regular, sync_folder
 
 MANIFEST_NAME: Final = "manifest.json"
 SIGNATURE_SUFFIX: Final = ".sig"
@@ -130,6 +130,7 @@ def read_manifest(
         raise _damaged(
             "manifest_of_another_version",
             f"The manifest is of {manifest.dataset} version {manifest.version}, not of {dataset} version {version}.",
+            of=f"{dataset}/v{version}",
         )
     for part in manifest.parts:
         _check_part(folder, part)
@@ -188,16 +189,22 @@ def _read_pair(folder: Path, expected_sha256: str) -> tuple[bytes, bytes]:
     raise _damaged(
         "manifest_not_the_recorded_one",
         f"The manifest in {folder.parent.name}/{folder.name} is not the one the trail recorded.",
+        of=f"{folder.parent.name}/{folder.name}",
     )
 
 
 def _read(path: Path) -> bytes:
     """Read a small file; a missing one reads as empty, which no hash and no signature accepts."""
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_MANIFEST_BYTES)
+        return read_regular(path, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
         return b""
+    except OSError as failure:
+        raise _damaged(
+            "manifest_not_read",
+            f"{path.parent.parent.name}/{path.parent.name}/{path.name} cannot be read: {failure.strerror}.",
+            of=f"{path.parent.parent.name}/{path.parent.name}/{path.name}",
+        ) from None
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -243,32 +243,34 @@ def _once(ask: Callable[[], Any]) -> Any:
         return ask()
     except requests.exceptions.SSLError:
         raise _down(
-            "untrusted", "shows a certificate this house does not trust", "Check keys.ca_file."
+            "key_service_untrusted", "shows a certificate this house does not trust", "Check keys.ca_file."
         ) from None
     except requests.exceptions.Timeout:
-        raise _down("slow", "did not answer in time", "Look at its load and its audit devices.") from None
+        raise _down(
+            "key_service_slow", "did not answer in time", "Look at its load and its audit devices."
+        ) from None
     except requests.exceptions.ConnectionError:
         raise _Passing(
-            _down("unreachable", "cannot be reached", "Check its address and the network.")
+            _down("key_service_unreachable", "cannot be reached", "Check its address and the network.")
         ) from None
     except (answers.RateLimitExceeded, answers.BadGateway, answers.VaultDown) as error:
         raise _Passing(_busy(error)) from None
     except (answers.InternalServerError, answers.VaultNotInitialized, answers.UnexpectedError):
-        raise _down("failed", "failed while it answered", "Look at its log.") from None
+        raise _down("key_service_failed", "failed while it answered", "Look at its log.") from None
 
 
 def _busy(error: answers.VaultError) -> VaultDown:
     if isinstance(error, answers.VaultDown) and "sealed" in (error.text or "").lower():
         return _sealed()
-    return _down("busy", "has no time", "Try again later, or look at its rate limits.")
+    return _down("key_service_busy", "has no time", "Try again later, or look at its rate limits.")
 
 
 def _sealed() -> VaultDown:
-    return _down("sealed", "is sealed", "Unseal it; until then nothing can be opened.")
+    return _down("key_service_sealed", "is sealed", "Unseal it; until then nothing can be opened.")
 
 
 def _down(code: str, what: str, to_do: str) -> VaultDown:
-    return VaultDown(f"key_service_{code}", f"The key service {what}; nothing was done.", to_do)
+    return VaultDown(code, f"The key service {what}; nothing was done.", to_do)
 
 
 def _denied() -> VaultRefused:
@@ -315,7 +317,9 @@ def field(answer: Any, name: str) -> Any:
     """Give a field of the server's answer; raises `VaultDown` where it has none."""
     if not isinstance(answer, Mapping) or answer.get(name) is None:
         raise _down(
-            "unreadable", "gave an answer of another form", "Check that the address is OpenBao's or Vault's."
+            "key_service_unreadable",
+            "gave an answer of another form",
+            "Check that the address is OpenBao's or Vault's.",
         )
     return answer[name]
 

@@ -6,6 +6,7 @@ wrong passphrase from a damaged file. The parameters belong to the format and ar
 tampered file cannot weaken them.
 """
 
+import errno
 import fcntl
 import hmac
 import os
@@ -35,6 +36,7 @@ KEY_BYTES: Final = 32
 SALT_BYTES: Final = 16
 NONCE_BYTES: Final = 12
 FIELDS: Final = frozenset({"format", "salt", "check", "nonce", "sealed"})
+MAX_BYTES: Final = 64 * 1024 * 1024
 OTHERS_BITS: Final = 0o077
 # OpenSSL's threads of two derivations of several lanes wait for each other for ever: one at a time in a process.
 _ONE_DERIVATION: Final = threading.Lock()
@@ -157,9 +159,9 @@ def _unseal(fields: dict[str, bytes], locks: _Locks) -> bytes:
 
 def _parse(path: Path) -> dict[str, bytes]:
     try:
-        fields = orjson.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise _missing(path) from None
+        fields = orjson.loads(read_regular(path, MAX_BYTES))
+    except OSError as failure:
+        raise _unreadable(path, failure) from None
     except orjson.JSONDecodeError:
         raise _damaged("it is not JSON") from None
     if not isinstance(fields, dict) or fields.keys() != FIELDS or fields.pop("format") != FORMAT:
@@ -175,24 +177,34 @@ def _parse(path: Path) -> dict[str, bytes]:
 
 def _mark(path: Path) -> tuple[int, int, int]:
     """Tell one written file from the next: every write is a new inode, moved into place."""
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        raise _missing(path) from None
+    found = _looked_at(path)
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _check_private(path: Path) -> None:
-    try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        raise _missing(path) from None
+    mode = stat.S_IMODE(_looked_at(path).st_mode)
     if mode & OTHERS_BITS:
         raise VaultRefused(
             "keyring_readable_by_others",
             f"{path.name} may be read or written by other accounts (mode {mode:04o}).",
             f"chmod 600 {path.name}, and ask who could have copied it.",
         )
+
+
+def _looked_at(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except OSError as failure:
+        raise _unreadable(path, failure) from None
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Read at most so many bytes of a file; raises `OSError` at once for what is none, such as a queue nobody writes to."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return file.read(min(most, os.fstat(handle).st_size))
 
 
 @contextmanager
@@ -226,6 +238,10 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _unreadable(path: Path, failure: OSError) -> VaultDown | VaultDamaged:
+    return _missing(path) if isinstance(failure, FileNotFoundError) else _damaged(str(failure.strerror))
 
 
 def _missing(path: Path) -> VaultDown:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,23 @@ def test_a_changed_byte_of_the_manifest_is_not_the_recorded_one(tmp_path: Path, 
 
 def test_a_missing_manifest_is_not_the_recorded_one(tmp_path: Path, shared: Keyrings) -> None:
     assert code_of(tmp_path, shared, "0" * 64) == "manifest_not_the_recorded_one"
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.json.sig"])
+def test_what_is_no_file_in_a_manifests_place_is_named_and_waited_for_by_nobody(
+    tmp_path: Path, shared: Keyrings, name: str
+) -> None:
+    written = write(tmp_path, shared.intake)
+    path = version_folder(tmp_path, "sejours", 1) / name
+    for put in (os.mkfifo, os.mkdir, lambda place: place.symlink_to(place)):
+        path.unlink()
+        put(path)
+        with pytest.raises(VaultDamaged, match=f"sejours/v1/{name} cannot be read") as caught:
+            read(tmp_path, shared, written.sha256)
+        assert caught.value.code == "manifest_not_read"
+        if path.is_dir():
+            path.rmdir()
+            path.touch()
 
 
 def test_a_manifest_signed_by_another_key_is_refused(tmp_path: Path, shared: Keyrings) -> None:

@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import os
 import stat
 import threading
 from base64 import b64encode
@@ -88,6 +89,21 @@ def test_a_tampered_file_is_damaged_not_a_wrong_passphrase(sealed: Path, change)
     with pytest.raises(VaultDamaged) as caught:
         open_sealed_file(sealed, PASSPHRASE)
     assert caught.value.code == "keyring_damaged"
+
+
+def test_what_is_no_file_in_its_place_is_damaged_and_waited_for_by_nobody(sealed: Path) -> None:
+    def endless(place: Path) -> None:
+        with place.open("wb") as file:
+            file.truncate(10**12)
+
+    for put in (lambda place: os.mkfifo(place, 0o600), lambda place: place.symlink_to(place), endless):
+        sealed.unlink()
+        put(sealed)
+        if not sealed.is_symlink():
+            sealed.chmod(0o600)
+        with pytest.raises(VaultDamaged) as caught:
+            open_sealed_file(sealed, PASSPHRASE)
+        assert caught.value.code == "keyring_damaged"
 
 
 def test_what_another_process_wrote_is_read_at_the_next_look(sealed: Path) -> None:

@@ -16,7 +16,7 @@ SILENT = (
 )
 CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+|unforeseen")
 # What is called with a code first: the error classes, and the small helpers that raise one.
-MAKERS = re.compile(r"refuse|_refuse|[A-Z]\w*|_all_different")
+MAKERS = re.compile(r"refuse|_refused?|_damaged|_down|_spent|[A-Z]\w*|_all_different")
 
 
 def refusals() -> dict[str, tuple[str, set[str]]]:
