@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 checked and not passed, 2 usage, 3 refused by a rule, 4 a 
 import sys
 
 import typer
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from enclave.commands import (
     house_commands,
@@ -18,7 +19,7 @@ from enclave.commands import (
 from enclave.commands.audit_commands import audit
 from enclave.commands.budget_commands import budget
 from enclave.commands.conformity_command import conformity
-from enclave.commands.console import ERRORS, tell_error
+from enclave.commands.console import ERRORS, of_machine, tell_error
 from enclave.commands.dataset_commands import dataset
 from enclave.commands.release_commands import release
 
@@ -60,6 +61,10 @@ def main() -> None:
         app()
     except ERRORS as error:
         sys.exit(tell_error(error, as_json="--json" in sys.argv))
+    except IntegrityError:
+        raise
+    except (OSError, DatabaseError) as error:
+        sys.exit(tell_error(of_machine(error), as_json="--json" in sys.argv))
 
 
 if __name__ == "__main__":

@@ -362,6 +362,7 @@ def new_version_folder(final: Path) -> Iterator[Path]:
                     "shelf_not_written",
                     f"{final.parent.name} {final.name} could not be written: {failure.strerror}.",
                     "Look at the space left on the disk, then import again.",
+                    reason=str(failure.strerror),
                 ) from failure
             raise
         sync_folder(final.parent)

@@ -2,6 +2,7 @@
 
 import getpass
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,12 +13,14 @@ import httpx
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from anonymisation.errors import AnonymisationError
 from audit.errors import AuditError
 from enclave import messages
 from enclave.accounts.login import log_in
-from enclave.errors import BadInput, EnclaveError, Told, exit_code
+from enclave.errors import BadInput, ComponentDown, Damaged, EnclaveError, Told, exit_code
 from enclave.housekeeping import Books
 from enclave.local_http import LocalService
 from enclave.recording import Visitor
@@ -26,6 +29,9 @@ from enclave.wiring import Stores, open_stores, recorder
 from vault.errors import VaultError
 
 SERVICE_SECONDS = 300.0
+# Unicode's control, format, surrogate and private letters, and its line ends; the narrow spaces of French are none of them
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+HIDDEN = "\ufffd"
 ERRORS = (EnclaveError, AnonymisationError, AuditError, VaultError)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
@@ -45,21 +51,39 @@ def show(result: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> N
     if as_json:
         sys.stdout.write(orjson.dumps(dict(result), default=str).decode() + "\n")
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     for line in lines:
-        console.print(line)
+        console.print("\n".join(map(harmless, line.split("\n"))))
 
 
 def tell_error(error: Told, *, as_json: bool) -> int:
     """Print an error on stderr; gives the code to end with."""
-    told = messages.error(error, language())
+    told = {name: harmless(text) for name, text in messages.error(error, language()).items()}
     if as_json:
         sys.stderr.write(orjson.dumps({"error": told}).decode() + "\n")
     else:
-        Console(stderr=True, highlight=False).print(
-            f"[bold red]✗[/] {told['message']}", f"  {told['to_do']}", sep="\n"
+        Console(stderr=True, highlight=False, emoji=False).print(
+            f"[bold red]✗[/] {escape(told['message'])}", f"  {escape(told['to_do'])}", sep="\n"
         )
     return exit_code(error)
+
+
+def harmless(text: str) -> str:
+    """Give a text without what a terminal obeys or hides: a file's name and a column's are a partner's to choose."""
+    return "".join(HIDDEN if unicodedata.category(letter) in UNSEEN else letter for letter in text)
+
+
+def of_machine(error: OSError | DatabaseError) -> EnclaveError:
+    """Give what the machine or the database says as an error of the house: no row, no trace."""
+    if isinstance(error, DatabaseError) and not isinstance(error, OperationalError):
+        return Damaged("house_damaged", "house.db cannot be read as a database.", "Restore it from a backup.")
+    reason = (error.strerror if isinstance(error, OSError) else str(error.orig)) or type(error).__name__
+    return ComponentDown(
+        "machine_refuses",
+        f"The machine refuses: {reason}.",
+        "Look at the space left on the disk and at the rights of the state folder, then do it again.",
+        reason=reason,
+    )
 
 
 @dataclass(frozen=True)

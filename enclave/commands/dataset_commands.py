@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from anonymisation.identifiers import columns
@@ -56,7 +57,7 @@ def classify(
         }
         for one in proposals
     ]
-    show({"columns": told, "policy": draft}, [draft], as_json=as_json)
+    show({"columns": told, "policy": draft}, [escape(draft)], as_json=as_json)
 
 
 @dataset.command("declare")
@@ -117,7 +118,7 @@ def ingest(
         )
     signed = sign_in(by, password_file)
     report = _with_progress(signed, policy.read_text(), source, delete_source=delete_source, quiet=as_json)
-    show(plain(report), list(_told(report, source)), as_json=as_json)
+    show(plain(report), [escape(line) for line in _told(report, source)], as_json=as_json)
 
 
 def _with_progress(
