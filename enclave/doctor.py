@@ -315,7 +315,7 @@ def _keyring(settings: Settings) -> Finding:
         return _amber(
             "keyring",
             "keyring_not_tried",
-            "there, and not tried: the doctor asks nobody for a passphrase",
+            "there, and not tried: its passphrase is not at hand here",
             "`enclave up` tries it before it starts anything.",
         )
     from enclave.wiring import open_keys

@@ -126,7 +126,7 @@ def _unlocked(path: Path, passphrase: bytes) -> _Locks:
         raise VaultRefused(
             "keyring_passphrase_wrong",
             f"The passphrase does not open {path.name}.",
-            "Give the passphrase the file was created with.",
+            "Give the one it was last sealed under.",
         )
     return locks
 

@@ -10,6 +10,7 @@ import pytest
 
 from audit.checkpoint import create_key
 from enclave import passphrase as source
+from enclave import wiring
 from enclave.errors import ComponentDown, EnclaveError, Refused
 from enclave.passphrase import (
     CREDENTIAL,
@@ -214,6 +215,16 @@ def test_only_what_opens_keys_inherits_it_and_never_the_hub(tmp_path: Path) -> N
 
     assert inheriting() == {"recorder", "engine", "service"}
     assert inheriting(service="openbao", login_folder=tmp_path) == {"recorder"}
+
+
+def test_the_processes_of_a_compaction_have_it_handed_over_and_nobody_is_asked_where_the_keys_are_elsewhere(
+    credential: Path, tmp_path: Path
+) -> None:
+    handed = wiring._handed_over(settings_of(tmp_path, passphrase_from="credential"))
+    assert len(handed.descriptors) == 1
+    assert known_passphrase(handed.settings) == WORDS.encode()
+    elsewhere = settings_of(tmp_path, passphrase_from="prompt", service="openbao", login_folder=tmp_path)
+    assert wiring._handed_over(elsewhere) == HandedOver(elsewhere)
 
 
 def test_the_houses_first_passphrase_is_what_its_source_gives(
