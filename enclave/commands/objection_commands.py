@@ -57,6 +57,7 @@ def record(
 
     The identifier is asked for twice without being shown, or read from --file or a pipe; never from an argument. Give
     the person the reference that is printed: it says nothing about them. The next compaction removes their rows.
+
     Example: enclave objection record --population hospital-patients --as dpo-a
     """
     signed = sign_in(by, password_file)
@@ -86,6 +87,7 @@ def withdraw(
 
     It takes the reference they were given and the identifier it was recorded for, which is asked for twice without
     being shown, or read from --file or a pipe. What a compaction removed does not come back: the partner brings it again.
+
     Example: enclave objection withdraw opp-3f9a-1c2b-7d04 --as dpo-a
     """
     signed = sign_in(by, password_file)

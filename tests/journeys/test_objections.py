@@ -51,7 +51,7 @@ def killed(lived: Lived, once: Path, *arguments: str) -> None:
 def test_a_patient_who_objects_is_counted_no_more_and_is_gone_after_the_compaction(tmp_path: Path) -> None:
     stays = hospital_stays(PATIENTS, STAYS, SEED)
     person = str(stays["nir"][0])
-    secret = tmp_path / "nir.txt"
+    secret, other = tmp_path / "nir.txt", tmp_path / "other.txt"
     secret.write_text(person + "\n")
     with living(tmp_path / "house") as lived:
         state = lived.house.settings.state
@@ -74,6 +74,13 @@ def test_a_patient_who_objects_is_counted_no_more_and_is_gone_after_the_compacti
         for shelf in ("identity", "research", "text"):
             assert sum(one["rows"] for one in manifest["parts"] if one["shelf"] == shelf) == left
         assert ask(lived, tmp_path, 1_002)["dataset_version"] == 2
+        back = ("objection", "withdraw", receipt["reference"], "--json", "--file")
+        other.write_text(next(one for one in stays["nir"] if one != person))
+        refused = lived.command(*back, str(other), person=DPO)
+        assert refused.returncode == 3
+        assert json.loads(refused.stderr)["error"]["code"] == "not_this_persons_objection"
+        lifted = told(lived.command(*back, str(secret), person=DPO))
+        assert (lifted["left_out"], lifted["datasets"][0]["status"]) == (False, "absent")
         assert lived.command("audit", "reconcile", "--json", person=AUDITOR).returncode == 0
         aside = told(lived.command("dataset", "quarantine", HOSPITAL, "--json", person=STEWARDS[0]))
         assert [one["rows"] for one in aside["versions"]] == [0, 0]
