@@ -127,7 +127,7 @@ def record(
     chosen = _id_type(datasets, id_type)
     entries = tools.book.entries(population)
     said = Said(new_reference(), kind.value, population, chosen, identifier, entries)
-    known = [one.reference for one in tools.book.all()]
+    known = [one.reference for one in tools.book.all() if one.population == population]
     about = [EventObject("population", population)]
     actor = visitor.acting_as(*RECORDS)
     with recorded(tools.recorder, "data.objection", actor=actor, objects=about, reason=kind.value) as act:
@@ -268,5 +268,5 @@ def _reinstatement(tools: ObjectionTools, about: Dataset, one: Objection) -> Rem
     """Look at the current version, the only one questions read: it was written without the person, or not."""
     absent = written_without(tools.book.compactions(about.id), one)
     if about.version is None or about.version in absent:
-        return Removal(about.id, "absent", tuple(sorted(absent)), (), ())
+        return Removal(about.id, "absent", (), (), ())
     return Removal(about.id, "lifted", (), (about.version,), ())
