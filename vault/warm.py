@@ -6,7 +6,7 @@ never a check: the key of a shelf is unwrapped anew, under a receipt, each time 
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -41,6 +41,7 @@ class WarmColumns:
         self._guard = threading.Lock()
         self._kept: OrderedDict[tuple[Source, str], _Kept] = OrderedDict()
         self._sweeper: threading.Timer | None = None
+        self._purges: Counter[str] = Counter()
 
     @property
     def bytes(self) -> int:
@@ -50,17 +51,19 @@ class WarmColumns:
 
     def frame(self, source: Source, columns: Sequence[str], read: Read) -> pl.DataFrame:
         """Give columns of a part; those that are not kept are read, in one call, and kept."""
-        found = self._find(source, columns)
+        found, purges = self._find(source, columns)
         missing = [name for name in columns if name not in found]
         if missing:
             fresh = read(missing)
             found |= {name: fresh[name] for name in missing}
-            self._keep(source, fresh)
+            self._keep(source, fresh, purges)
         return pl.DataFrame([found[name] for name in columns])
 
     def purge(self, dataset: str, but: str | None = None) -> None:
         """Forget a dataset; `but` is the SHA-256 of the one manifest whose columns may stay."""
         with self._guard:
+            if but is None:
+                self._purges[dataset] += 1
             self._drop(lambda source, _: source.dataset == dataset and source.manifest_sha256 != but)
 
     def sweep(self) -> None:
@@ -72,7 +75,8 @@ class WarmColumns:
             if self._kept:
                 self._sweep_later()
 
-    def _find(self, source: Source, columns: Sequence[str]) -> dict[str, pl.Series]:
+    def _find(self, source: Source, columns: Sequence[str]) -> tuple[dict[str, pl.Series], int]:
+        """Give the columns that are kept, and how often the dataset had been purged by then."""
         with self._guard:
             now, found = self._clock(), {}
             for name in columns:
@@ -80,10 +84,12 @@ class WarmColumns:
                 if kept is not None and kept.until > now:
                     self._kept.move_to_end((source, name))
                     found[name] = kept.column
-            return found
+            return found, self._purges[source.dataset]
 
-    def _keep(self, source: Source, fresh: pl.DataFrame) -> None:
+    def _keep(self, source: Source, fresh: pl.DataFrame, purges: int) -> None:
         with self._guard:
+            if purges != self._purges[source.dataset]:  # while it was read: it would outlive its key
+                return
             until = self._clock() + self._seconds
             for column in fresh.iter_columns():
                 size = int(column.estimated_size())

@@ -93,6 +93,17 @@ def test_a_shredded_version_is_refused_at_once_and_forgotten(tmp_path: Path, own
     assert warm.bytes == 0
 
 
+def test_what_was_being_read_when_its_dataset_was_purged_is_not_kept() -> None:
+    warm, source = WarmColumns(60, 10**6), Source("sejours", "a" * 64, "research/part-00000")
+
+    def read(names: list[str]) -> pl.DataFrame:
+        warm.purge("sejours")
+        return pl.DataFrame({name: [1, 2] for name in names})
+
+    assert warm.frame(source, ["cost"], read).height == 2
+    assert warm.bytes == 0
+
+
 def test_another_version_takes_the_place_of_the_one_before(
     tmp_path: Path, shared: Keyrings, read: list[list[str]]
 ) -> None:
