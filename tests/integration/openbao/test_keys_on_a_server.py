@@ -19,11 +19,11 @@ from vault.compaction import compacted_folder, put_together, rewrite_shelf
 from vault.errors import VaultDown, VaultError, VaultRefused
 from vault.keys import MAC_NAMES, PURPOSES, SIGN_NAMES, Grant, Rights
 from vault.manifest import read_manifest, rewrap_manifest
-from vault.openbao import Connection, Kubernetes, Server, unwrap_secret_id
+from vault.openbao import Connection, Kubernetes, NotAcceptedError, Server, unwrap_secret_id
 from vault.sealed_list import SealedLists
 from vault.shelf import open_shelf
 from vault.shredding import shred_version
-from vault.transit import TransitKeys
+from vault.transit import TransitKeys, key_name
 
 CONTEXT = "dataset:sejours|1|research"
 ALL = frozenset(PURPOSES)
@@ -113,6 +113,29 @@ def test_no_process_gives_itself_more(server: OpenBao, process: str, wanted: str
         wrapped(server, purpose, context)
         target = f"transit/{path.format(purpose=purpose)}".replace("transit/../", "")
         assert code_of(lambda t=target: connection.write(t, body)) == "key_right_refused"
+
+
+@pytest.mark.parametrize(
+    ("process", "purpose"), [("intake", "research"), ("engine", "answers"), ("compact_research", "research")]
+)
+def test_who_makes_keys_puts_none_out_of_reach(server: OpenBao, process: str, purpose: str) -> None:
+    about = f"dataset:made-by-{process.replace('_', '-')}"
+    text, connection = wrapped(server, purpose, about), server.connection(process)
+    key = f"transit/keys/{key_name(purpose, about)}"
+    for path, body in (
+        ("config", {"min_decryption_version": 2}),
+        ("config", {"deletion_allowed": True}),
+        ("trim", {"min_available_version": 2}),
+        ("soft-delete", {"type": "aes256-gcm96"}),
+    ):
+        with pytest.raises((VaultError, NotAcceptedError)):
+            connection.write(f"{key}/{path}", body)
+    for path in (key, f"{key}/soft-delete"):
+        with pytest.raises(VaultError):
+            connection.delete(path)
+    # A policy cannot tell a key from what is below it: whoever may make one may start a new version, which ends none
+    connection.write(f"{key}/rotate", {})
+    assert len(server.keys("engine").unwrap(purpose, text, about, receipt("data.query", about))) == 32
 
 
 @pytest.mark.parametrize("process", [rights.name.lower() for rights in Rights])
