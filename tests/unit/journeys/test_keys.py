@@ -23,7 +23,7 @@ from enclave.recording import Actor, Visitor
 from tests.unit.agreements.receipt_for_tests import receipt as store_receipt
 from tests.unit.journeys.recorder_for_tests import RecorderForTests
 from tests.unit.vault.helpers import PASSPHRASE, Keyrings, query, receipt, research_table, write
-from vault.errors import VaultRefused
+from vault.errors import VaultDamaged, VaultRefused
 from vault.keyring import LocalKeyring, create_keyring
 from vault.keys import Rights
 from vault.manifest import Manifest, quarantine_context, read_manifest
@@ -164,6 +164,18 @@ def test_after_retiring_an_older_manifest_opens_nothing_and_the_quarantine_was_n
     wrapped = (safe.tools.quarantine / f"{DATASET}-v2.key").read_text()
     about = receipt("key.rotate", f"dataset:{DATASET}")
     assert safe.keys.operator.rewrap("quarantine", wrapped, quarantine_context(DATASET, 2), about)
+
+
+def test_a_copy_of_the_keyring_from_before_a_rotation_opens_the_manifests_of_its_moment_alone(
+    safe: Safe, tmp_path: Path
+) -> None:
+    old, copy = safe.current(2), Path(shutil.copy2(safe.keys.path, tmp_path / "copy.json"))
+    rotate(safe.tools, OPERATOR)
+    shutil.copy2(copy, safe.keys.path)
+    with pytest.raises(VaultDamaged) as caught:
+        safe.rows(safe.current(2))
+    assert caught.value.code == "wrapped_key_unreadable"
+    assert safe.rows(old) == 40
 
 
 def test_a_rotation_cut_in_the_middle_loses_nothing_and_is_done_again(safe: Safe) -> None:
