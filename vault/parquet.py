@@ -25,7 +25,8 @@ from vault.errors import VaultDamaged
 CIPHER: Final = "AES_GCM_V1"
 COMPRESSION: Final = "lz4"
 KEY_BYTES: Final = 32
-ROW_GROUP_ROWS: Final = 256 * 1024
+# A part is one row group, mostly: it is read whole.
+ROW_GROUP_ROWS: Final = 1024 * 1024
 # A dictionary column keeps its declared domain as its dictionary page, so the page must never overflow.
 DICTIONARY_PAGE_BYTES: Final = 256 * 1024 * 1024
 # So many whole numbers at most go into a dictionary: their places take two bytes.
@@ -75,7 +76,9 @@ class EncryptedFile:
         """Read the columns named (all when None); raises unless rows and schema are the expected ones."""
         try:
             file = self._open()
-            if file.metadata.num_rows != self.rows or not file.schema_arrow.equals(schema):
+            if file.metadata.num_rows != self.rows or not file.schema_arrow.equals(
+                schema, check_metadata=True
+            ):
                 raise self._damaged()
             return file.read(columns=None if columns is None else list(columns), use_threads=False)
         except (OSError, pa.ArrowException):

@@ -4,11 +4,10 @@
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
-from vault.columns import Domains, code_schema, enums, to_frame
+from vault.columns import enums, frame_schema, to_frame
 from vault.errors import VaultDamaged, VaultError, VaultUsage
 from vault.keys import KeyService
 from vault.manifest import Manifest, Part, shelf_context, stored_columns, version_folder
@@ -62,11 +61,12 @@ def open_shelf(
             f"The {shelf} shelf does not have the columns of its manifest.",
             shelf=shelf,
         )
+    words = enums(schema, manifest.domains)
     if warm is None:
-        return Shelf(files, schema, manifest.domains)
+        return Shelf(files, schema, words)
     sha256 = manifest.sha256
     warm.purge(manifest.dataset, but=sha256)
-    return Shelf(files, schema, manifest.domains, _Warm(warm, manifest.dataset, sha256))
+    return Shelf(files, schema, words, _Warm(warm, manifest.dataset, sha256))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Shelf:
 
     files: tuple[EncryptedFile, ...]
     schema: pa.Schema
-    domains: Domains
+    words: Mapping[str, pl.Enum]  # of the columns that are held as codes
     warm: _Warm | None = None
     _failures: list[VaultDamaged] = field(default_factory=list, repr=False)
 
@@ -102,7 +102,10 @@ class Shelf:
 
     def read(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read whole columns at once: the quickest way when everything is needed."""
-        return pl.concat(self._frames(self.files, columns), rechunk=False)
+        codes = pl.concat(self._frames(self.files, columns), rechunk=False)
+        return codes.with_columns(
+            codes[name].cast(self.words[name]) for name in codes.columns if name in self.words
+        )
 
     @contextmanager
     def named_failures(self) -> Iterator[None]:
@@ -123,31 +126,16 @@ class Shelf:
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
             for read in self._frames(files, with_columns):
-                frame = (read if left is None else read.head(left)).with_columns(
-                    *self._as_codes(read.columns)
-                )
+                frame = read if left is None else read.head(left)
                 left = None if left is None else left - frame.height
                 yield frame if predicate is None else frame.filter(predicate)
                 if left == 0:
                     return
 
         # A source hands numbers over as they lie, but would build each Enum anew: it gives codes, cast behind it
-        return register_io_source(source, schema=self._code_schema).with_columns(*self._words)
-
-    @cached_property
-    def _enums(self) -> dict[str, pl.Enum]:
-        return enums(self.schema, self.domains)
-
-    @cached_property
-    def _words(self) -> list[pl.Expr]:
-        return [pl.col(name).cast(kind) for name, kind in self._enums.items()]
-
-    @cached_property
-    def _code_schema(self) -> pl.Schema:
-        return code_schema(self.schema, self.domains)
-
-    def _as_codes(self, names: Sequence[str]) -> list[pl.Expr]:
-        return [pl.col(name).to_physical() for name in names if name in self._enums]
+        return register_io_source(source, schema=frame_schema(self.schema)).with_columns(
+            pl.col(name).cast(kind) for name, kind in self.words.items()
+        )
 
     def _frames(
         self, files: tuple[EncryptedFile, ...], columns: Sequence[str] | None
@@ -165,7 +153,7 @@ class Shelf:
     def _frame(self, file: EncryptedFile, columns: Sequence[str] | None) -> pl.DataFrame:
         def read(names: Sequence[str] | None) -> pl.DataFrame:
             try:
-                return to_frame(file.read(self.schema, names), self.domains)
+                return to_frame(file.read(self.schema, names))
             except VaultDamaged as failure:
                 self._failures.append(failure)
                 raise

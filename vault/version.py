@@ -13,13 +13,13 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
 from vault.bucketing import Units, bucket_numbers, stored_order
-from vault.columns import Words, domain_words, dressed, stored_schema, to_bare
+from vault.columns import domain_words
 from vault.errors import VaultDown, VaultRefused, VaultUsage
 from vault.in_turn import in_turn
 from vault.keys import KeyService
@@ -37,6 +37,7 @@ from vault.manifest import (
 from vault.parquet import KEY_BYTES, Place, write_encrypted
 from vault.receipt import Receipt, check_receipt
 from vault.sealed_file import sync_folder
+from vault.side_by_side import Batch, SideBySide
 from vault.spill import Spill
 
 PARTIAL: Final = ".partial"
@@ -44,15 +45,15 @@ SPILL: Final = "spill"
 # Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
 SPILL_ROWS: Final = 48 * 1024
 # What a process may hold before memory in stock goes back to the system.
-STOCK_BELOW: Final = 345 << 20
+STOCK_BELOW: Final = 350 << 20
 RESIDENT: Final = Path("/proc/self/statm")
+SHARE_THREADS: Final = 1
 # Buckets ordered and written at once; each is in memory whole.
 WRITE_THREADS: Final = 2
 MAX_BUCKETS: Final = 4096
 WRITE_ACTS: Final = frozenset({"data.import"})
 
 Progress = Callable[[int, int], None]
-Batch = Mapping[str, pa.Table]
 Inspect = Callable[[str, pa.Table], None]
 
 
@@ -95,12 +96,11 @@ def write_stream(
     check_receipt(receipt, WRITE_ACTS, f"dataset:{plan.dataset}")
     check_dataset_id(plan.dataset)
     _check_plan(plan)
+    beside = SideBySide(plan.shelves, plan.unit_column, domain_words(plan.domains))
     with new_version_folder(version_folder(root, plan.dataset, plan.version)) as folder:
         with closing(Spill(folder / SPILL)) as spill:
-            writer = _Writer(folder, plan, spill, domain_words(plan.domains))
-            for batch in batches:
-                writer.add(batch)
-            writer.share_out()
+            writer = _Writer(folder, plan, spill, beside)
+            writer.share_out(batches)
             data_keys = {}
             for shelf in plan.shelves:
                 context = shelf_context(plan.dataset, plan.version, shelf)
@@ -153,40 +153,37 @@ class _Writer:
     folder: Path
     plan: Plan
     spill: Spill
-    words: Words
-    waiting: list[dict[str, pa.Table]] = field(default_factory=list)
-    waiting_rows: int = 0
-    schemas: dict[str, pa.Schema] = field(default_factory=dict)
+    beside: SideBySide
     parts: list[Part] = field(default_factory=list)
     columns: dict[str, tuple[StoredColumn, ...]] = field(default_factory=dict)
     wrapped: dict[str, str] = field(default_factory=dict)
 
-    def add(self, batch: Batch) -> None:
-        """Take a batch; rows stay in memory until there are enough to be shared out."""
-        _check_batch(batch, self.plan)
-        for shelf in self.plan.shelves:
-            schema = stored_schema(batch[shelf].schema, self.words)
-            if not self.schemas.setdefault(shelf, schema).equals(schema):
-                raise VaultUsage(
-                    "batch_columns_differ", f"A batch of the {shelf} shelf has other columns.", shelf=shelf
-                )
-        self.waiting.append({shelf: to_bare(batch[shelf], self.words) for shelf in self.plan.shelves})
-        self.waiting_rows += batch[self.plan.shelves[0]].num_rows
-        if self.waiting_rows >= SPILL_ROWS:
-            self.share_out()
-
-    def share_out(self) -> None:
-        """Put the waiting rows down, each with its bucket's."""
-        if not self.schemas:
+    def share_out(self, batches: Iterable[Batch]) -> None:
+        """Put all rows down, each with its bucket's, while the next are read."""
+        for _ in in_turn(self._put_down, enumerate(self._gathered(batches)), SHARE_THREADS):
+            pass
+        if not self.beside.schemas:
             raise VaultUsage("nothing_to_write", "There was no batch of rows to write.")
-        gathered, self.waiting, self.waiting_rows = self.waiting, [], 0
-        shared = _Same(self._shared)
-        for shelf in self.plan.shelves if gathered else ():
-            table = pa.concat_tables([one.pop(shelf) for one in gathered], promote_options="permissive")
-            order, bounds = shared.of(self._units(table))
-            rows = table.combine_chunks().take(order)
-            del table
-            self.spill.put(shelf, _one_batch(rows), bounds)
+
+    def _gathered(self, batches: Iterable[Batch]) -> Iterator[list[pa.Table]]:
+        """Give enough rows at a time to be worth sharing out."""
+        waiting, rows = [], 0
+        for batch in batches:
+            waiting.append(self.beside.put(batch))
+            rows += waiting[-1].num_rows
+            if rows >= SPILL_ROWS:
+                yield waiting
+                waiting, rows = [], 0
+        if waiting:
+            yield waiting
+
+    def _put_down(self, numbered: tuple[int, list[pa.Table]]) -> None:
+        turn, tables = numbered
+        rows = _together(tables)
+        numbers = bucket_numbers(self._units(rows), self.plan.order_key, self.plan.buckets)
+        order = np.argsort(numbers, kind="stable")
+        bounds = np.searchsorted(numbers[order], np.arange(self.plan.buckets + 1)).tolist()
+        self.spill.put(turn, rows.take(pa.array(order)), bounds)
         _hand_back()
 
     def write_parts(
@@ -205,27 +202,21 @@ class _Writer:
                 report()
         for shelf in data_keys:
             sync_folder(self.folder / shelf)
-            self.columns[shelf] = stored_columns(self.schemas[shelf])
+            self.columns[shelf] = stored_columns(self.beside.schema(shelf))
 
     def _write_bucket(self, bucket: int, data_keys: Mapping[str, bytes], inspect: Inspect) -> list[Part]:
-        order = _Same(lambda units: pa.array(stored_order(units, self.plan.order_key)))
         written = []
-        for shelf, data_key in data_keys.items():
-            rows = self._taken(shelf, bucket)
-            part = rows.take(order.of(self._units(rows)))
-            del rows
+        for shelf, part in self.beside.take_apart(self._ordered(bucket)):
             inspect(shelf, part)
-            written.append(self._write_part(shelf, f"part-{bucket:05d}", part, data_key))
+            written.append(self._write_part(shelf, f"part-{bucket:05d}", part, data_keys[shelf]))
         return written
 
-    def _taken(self, shelf: str, bucket: int) -> pa.Table:
-        """Take a bucket up from the spill."""
+    def _ordered(self, bucket: int) -> pa.RecordBatch:
+        """Take a bucket up from the spill, its rows as they are stored."""
         _hand_back()
-        schema, rows = self.schemas[shelf], self.spill.take(shelf, bucket)
-        if not rows:
-            return schema.empty_table()
-        together = pa.concat_tables(map(_table, rows), promote_options="permissive")
-        return dressed(together, schema, self.words)
+        taken = [pa.Table.from_batches([batch]) for batch in self.spill.take(bucket)]
+        rows = _together(taken or [self.beside.no_rows()])
+        return rows.take(pa.array(stored_order(self._units(rows), self.plan.order_key)))
 
     def manifest(self) -> Manifest:
         """Give the manifest of what was written."""
@@ -243,14 +234,8 @@ class _Writer:
             }
         )
 
-    def _shared(self, units: Units) -> tuple[pa.Array, list[int]]:
-        """Give the rows' order by bucket, and where each bucket begins and the last one ends."""
-        numbers = bucket_numbers(units, self.plan.order_key, self.plan.buckets)
-        order = np.argsort(numbers, kind="stable")
-        return pa.array(order), np.searchsorted(numbers[order], np.arange(self.plan.buckets + 1)).tolist()
-
-    def _units(self, table: pa.Table) -> Units:
-        units: Units = table.column(self.plan.unit_column).to_numpy()
+    def _units(self, rows: pa.RecordBatch) -> Units:
+        units: Units = rows.column(self.plan.unit_column).to_numpy()
         return units
 
     def _write_part(self, shelf: str, name: str, table: pa.Table, data_key: bytes) -> Part:
@@ -266,28 +251,12 @@ def _hand_back() -> None:
         pa.default_memory_pool().release_unused()
 
 
-def _one_batch(rows: pa.Table) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays(
-        [column.combine_chunks() for column in rows.columns], schema=rows.schema
-    )
-
-
-def _table(rows: pa.RecordBatch) -> pa.Table:
-    return pa.Table.from_batches([rows])
-
-
-@dataclass
-class _Same:
-    """What was made of a column of units, made again only for other units: the shelves of a row have the same."""
-
-    make: Callable[[Units], Any]
-    units: Units | None = None
-    made: Any = None
-
-    def of(self, units: Units) -> Any:
-        if self.units is None or not np.array_equal(self.units, units):
-            self.units, self.made = units, self.make(units)
-        return self.made
+def _together(tables: list[pa.Table]) -> pa.RecordBatch:
+    """Give tables as one batch, and forget them; a column may come in two forms of text."""
+    chunks = pa.concat_tables(tables, promote_options="permissive")
+    tables.clear()
+    columns = [column.combine_chunks() for column in chunks.columns]
+    return pa.RecordBatch.from_arrays(columns, schema=chunks.schema)
 
 
 def _check_plan(plan: Plan) -> None:
@@ -297,25 +266,6 @@ def _check_plan(plan: Plan) -> None:
         raise VaultUsage(
             "bucketing_malformed",
             f"The order key has {KEY_BYTES} bytes and there are 1 to {MAX_BUCKETS} buckets.",
-        )
-
-
-def _check_batch(batch: Batch, plan: Plan) -> None:
-    if set(batch) != set(plan.shelves):
-        raise VaultUsage("shelf_unknown", f"A batch has a table for each of {', '.join(plan.shelves)}.")
-    for shelf, table in batch.items():
-        _check_unit_column(shelf, table, plan.unit_column)
-
-
-def _check_unit_column(shelf: str, table: pa.Table, unit_column: str) -> None:
-    if len(set(table.column_names)) != table.num_columns:
-        raise VaultUsage("column_twice", f"The {shelf} shelf has two columns of one name.", shelf=shelf)
-    if unit_column not in table.column_names:
-        raise VaultUsage("unit_column_missing", f"The {shelf} shelf has no unit column.", shelf=shelf)
-    column = table.column(unit_column)
-    if column.type != pa.uint64() or column.null_count:
-        raise VaultUsage(
-            "unit_column_malformed", f"The unit column of the {shelf} shelf must be uint64 without nulls."
         )
 
 

@@ -42,7 +42,7 @@ UNIT_KEY_LABEL: Final = "unit|v1|"  # interfaces 15: one key per id type and enc
 ORDER_KEY_LABEL: Final = "order|v1|"
 MAY_BRING_IN: Final = frozenset({Role.INTAKE_AGENT})
 # A bucket is ordered in memory, by the intake and by every question: more of them for a larger file.
-BUCKET_BYTES: Final = 14 << 20
+BUCKET_BYTES: Final = 10 << 20
 MOST_BUCKETS: Final = 4096
 READ_THREADS: Final = 2
 
