@@ -3,6 +3,7 @@
 Exit codes: 0 done, 1 checked and not passed, 2 usage, 3 refused by a rule, 4 a component is down, 5 damaged.
 """
 
+import resource
 import sys
 
 import typer
@@ -56,7 +57,11 @@ app.add_typer(audit, name="audit")
 
 
 def main() -> None:
-    """Run a command; an error of the house or its tools is told, never traced."""
+    """Run a command; an error of the house or its tools is told, never traced.
+
+    What is in memory, of this process and of those it starts, is never dumped onto a disk: keys and rows are in it.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         app()
     except ERRORS as error:

@@ -1,6 +1,7 @@
 """What the command line prints: nothing a partner names a file or a column moves the terminal or ends the command."""
 
 import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 
@@ -78,6 +79,16 @@ def test_what_the_machine_refuses_is_told_and_never_traced(
     assert ended.value.code == exits
     assert f'"code":"{code}"' in told
     assert "secret" not in told
+
+
+def test_no_command_and_nothing_it_starts_leaves_its_memory_on_a_disk() -> None:
+    script = (
+        "import resource, subprocess, sys; from enclave import __main__;"
+        "ask = 'import resource; print(resource.getrlimit(resource.RLIMIT_CORE))';"
+        "__main__.app = lambda: sys.stdout.write(subprocess.check_output([sys.executable, '-c', ask], text=True));"
+        "__main__.main()"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "(0, 0)\n"
 
 
 def test_a_fault_of_the_program_is_no_damage(monkeypatch: pytest.MonkeyPatch) -> None:
