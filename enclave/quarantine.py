@@ -16,6 +16,7 @@ from enclave.partner_file import REASON
 from vault.keys import KeyService
 from vault.pieces import SealedPieces
 from vault.receipt import Receipt
+from vault.sealed_file import sync_folder
 
 PARTIAL: Final = ".partial"
 REASONS: Final = ".reasons"
@@ -48,6 +49,7 @@ class Quarantine:
             self._pieces.close()
             _write(self._file.with_suffix(REASONS), orjson.dumps(self._reasons, option=orjson.OPT_SORT_KEYS))
             self._pieces.path.rename(self._file)
+            sync_folder(self._file.parent)
 
     def clear(self) -> None:
         """Remove what was put aside for this version: by a crash before, or because nothing is brought in."""

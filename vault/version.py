@@ -292,6 +292,7 @@ def new_version_folder(final: Path) -> Iterator[Path]:
         )
     partial = final.with_name(f"{final.name}{PARTIAL}")
     final.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sync_folder(final.parent.parent)
     try:
         partial.mkdir(mode=0o700)
     except FileExistsError:

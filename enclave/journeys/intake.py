@@ -35,6 +35,7 @@ from enclave.recording import EventObject, Recorded, Recorder, Visitor, recorded
 from vault.in_turn import in_turn
 from vault.keys import KeyService
 from vault.manifest import Manifest
+from vault.sealed_file import sync_folder
 from vault.version import Plan, clean_partials, write_stream
 
 SHELVES: Final = ("identity", "research", "text")
@@ -395,4 +396,5 @@ def _discard(file: PartnerFile) -> bool:
     with suppress(OSError, BadInput):
         file.check_unchanged()
         file.path.unlink()
+        sync_folder(file.path.parent)
     return not os.path.lexists(file.path)

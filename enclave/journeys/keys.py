@@ -18,6 +18,7 @@ from enclave.recording import Actor, EventObject, Recorder, Visitor, recorded
 from vault.keys import KeyService
 from vault.manifest import quarantine_context, read_manifest, rewrap_manifest, version_folder
 from vault.receipt import Receipt
+from vault.sealed_file import sync_folder
 from vault.sealed_list import SealedLists
 from vault.shredding import shred_version
 
@@ -199,6 +200,7 @@ def _rewrap_quarantine(tools: KeyTools, one: DatasetVersion, receipt: Receipt) -
         out.flush()
         os.fsync(out.fileno())
     beside.rename(file)
+    sync_folder(file.parent)
 
 
 def _shred_one(tools: KeyTools, actor: Actor, one: DatasetVersion, *, keep_answers: bool) -> Attestation:

@@ -58,6 +58,27 @@ def test_what_is_no_file_of_its_own_is_refused_and_left(
     assert os.path.lexists(source)
 
 
+def test_what_is_reported_stored_put_aside_and_deleted_survives_a_loss_of_power(
+    house: IntakeHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[Path] = set()
+    real = os.fsync
+
+    def fsync(handle: int) -> None:
+        real(handle)
+        synced.add(Path(f"/proc/self/fd/{handle}").readlink())
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    report = house.bring(house.file(csv([*ROWS, row(60, sex="X")])))
+    assert (report.stored, report.aside, report.source_deleted) == (60, 1, True)
+    dataset = house.tools.root / "stays"
+    assert {house.tools.root, dataset, house.tools.quarantine, house.inbox} <= synced
+    # each was synced under the name it had before the version appeared
+    written = {path.name for path in synced}
+    assert {path.name for path in (dataset / "v1").rglob("*")} <= written
+    assert {"stays-v1.key", "stays-v1.sealed.partial", "stays-v1.reasons"} <= written
+
+
 def test_a_file_with_a_second_name_is_not_said_to_be_deleted(house: IntakeHouse) -> None:
     source = house.file(CONTENT)
     os.link(source, house.state / "second.csv")
