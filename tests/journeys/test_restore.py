@@ -16,6 +16,8 @@ from enclave.demo.play_question import QUESTION
 from tests.living import PATIENTS, STAYS, Lived
 
 PAGE = Path(__file__).parents[2] / "docs" / "backup.md"
+CHECK = ("dataset", "check", "--json")
+DAMAGED = 5
 COMPACT = ("dataset", "compact", "--all", "--confirm", "all")
 NAMED = re.compile(r"`([a-z0-9/.-]+)`")
 
@@ -28,6 +30,15 @@ def to_copy() -> list[str]:
     ]
     assert {"shelves/", "house.db", "keys/keyring.json"} <= set(names)
     return names
+
+
+def flipped(dataset: Path) -> str:
+    """Change a byte in the middle of a research part, and give the part's name."""
+    part = next(one for one in sorted(dataset.glob("v*/research/*.parquet")) if one.stat().st_size > 10_000)
+    content = bytearray(part.read_bytes())
+    content[len(content) // 2] ^= 1
+    part.write_bytes(content)
+    return f"research/{part.stem}"
 
 
 def answered(lived: Lived, tmp_path: Path, rho: int) -> subprocess.CompletedProcess[str]:
@@ -75,4 +86,12 @@ def test_what_the_page_says_to_copy_brings_a_lost_house_back(tmp_path: Path) -> 
         assert fresh.returncode == 0, fresh.stderr
         assert not json.loads(fresh.stdout)["replayed"]
         assert lived.command(*COMPACT, person=OPERATOR).returncode == 0
+        checked = lived.command(*CHECK, person=OPERATOR)
+        assert checked.returncode == 0, checked.stdout
+        changed = flipped(settings.state / "shelves" / QUESTION["dataset"])
+        refused = lived.command(*CHECK, person=OPERATOR)
+        assert refused.returncode == DAMAGED
+        wrong = [one["wrong"] for one in json.loads(refused.stdout)["checked"]]
+        assert [one["code"] for one in wrong if one] == ["shelf_part_changed"]
+        assert any(one and changed in one["message"] for one in wrong)
     shutil.rmtree(lower)

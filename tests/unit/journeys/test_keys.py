@@ -17,13 +17,14 @@ from enclave.agreements.words import Dataset, Partner
 from enclave.errors import ComponentDown, EnclaveError, NotFound, Refused
 from enclave.house import open_house
 from enclave.journeys.keys import KeyTools, attest, backup_destroyed, note_backup, rotate, shred
+from enclave.journeys.shelf_check import check_shelves
 from enclave.journeys.statement import BooksOfTheHouse
 from enclave.people import Person, Role
 from enclave.recording import Actor, Visitor
 from tests.unit.agreements.receipt_for_tests import receipt as store_receipt
 from tests.unit.journeys.recorder_for_tests import RecorderForTests
 from tests.unit.vault.helpers import PASSPHRASE, Keyrings, query, receipt, research_table, write
-from vault.errors import VaultDamaged, VaultRefused
+from vault.errors import VaultDamaged, VaultDown, VaultRefused
 from vault.keyring import LocalKeyring, create_keyring
 from vault.keys import Rights
 from vault.manifest import Manifest, quarantine_context, read_manifest
@@ -221,6 +222,37 @@ def test_the_engine_is_told_and_one_that_does_not_answer_is_told_again(safe: Saf
     safe.engine_down = False
     assert [one.status for one in shred(safe.tools, OPERATOR, DATASET, 2)] == ["complete"]
     assert safe.forgotten == [DATASET]
+
+
+def test_every_byte_is_checked_without_a_key_and_each_damage_is_told(safe: Safe) -> None:
+    assert [(one.version, one.parts, one.wrong) for one in check_shelves(safe.tools, OPERATOR)] == [
+        (1, 4, None),
+        (2, 4, None),
+    ]
+    part = safe.root / DATASET / "v1" / "research" / "part-00001.parquet"
+    part.write_bytes(part.read_bytes()[:-1] + b"?")
+    (safe.root / DATASET / "v2" / "manifest.json").unlink()
+    told: list[tuple[int, int]] = []
+    found = check_shelves(safe.tools, OPERATOR, DATASET, lambda done, of: told.append((done, of)))
+    assert [one.wrong.code for one in found if one.wrong] == [
+        "shelf_part_changed",
+        "manifest_not_the_recorded_one",
+    ]
+    assert told == [(1, 2), (2, 2)]
+    shred(safe.tools, OPERATOR, DATASET)
+    assert check_shelves(safe.tools, OPERATOR) == ()
+
+
+def test_only_an_operator_checks_shelves_and_a_key_service_that_is_away_is_no_damage(
+    safe: Safe,
+) -> None:
+    with pytest.raises(Refused):
+        check_shelves(safe.tools, STEWARD)
+    with pytest.raises(NotFound):
+        check_shelves(safe.tools, OPERATOR, "nothing")
+    safe.keys.path.unlink()
+    with pytest.raises(VaultDown):
+        check_shelves(safe.tools, OPERATOR)
 
 
 def test_a_damaged_version_can_be_shredded(safe: Safe) -> None:
