@@ -249,10 +249,12 @@ def _once(ask: Callable[[], Any]) -> Any:
         raise _down(
             "key_service_slow", "did not answer in time", "Look at its load and its audit devices."
         ) from None
-    except requests.exceptions.ConnectionError:
+    except (requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError):
         raise _Passing(
             _down("key_service_unreachable", "cannot be reached", "Check its address and the network.")
         ) from None
+    except requests.exceptions.RequestException:
+        raise unreadable() from None
     except (answers.RateLimitExceeded, answers.BadGateway, answers.VaultDown) as error:
         raise _Passing(_busy(error)) from None
     except (answers.InternalServerError, answers.VaultNotInitialized, answers.UnexpectedError):
@@ -316,12 +318,17 @@ def _spent(what: str) -> VaultRefused:
 def field(answer: Any, name: str) -> Any:
     """Give a field of the server's answer; raises `VaultDown` where it has none."""
     if not isinstance(answer, Mapping) or answer.get(name) is None:
-        raise _down(
-            "key_service_unreadable",
-            "gave an answer of another form",
-            "Check that the address is OpenBao's or Vault's.",
-        )
+        raise unreadable()
     return answer[name]
+
+
+def unreadable() -> VaultDown:
+    """Give the error of an answer that is not the key service's."""
+    return _down(
+        "key_service_unreadable",
+        "gave an answer of another form",
+        "Check that the address is OpenBao's or Vault's.",
+    )
 
 
 def _data(answer: Any) -> dict[str, Any]:

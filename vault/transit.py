@@ -22,7 +22,7 @@ from vault.keys import (
     check_right,
     object_of,
 )
-from vault.openbao import Connection, NotAcceptedError, field
+from vault.openbao import Connection, NotAcceptedError, field, unreadable
 from vault.receipt import Receipt, check_receipt
 
 WRAPPING_TYPE: Final = "aes256-gcm96"
@@ -50,7 +50,7 @@ class TransitKeys:
         name = key_name(purpose, context)
         self._write(f"keys/{name}", context, type=WRAPPING_TYPE, derived=True)
         made = self._write(f"datakey/plaintext/{name}", context, **_bound(context), bits=DATA_KEY_BITS)
-        return b64decode(field(made, "plaintext")), str(field(made, "ciphertext"))
+        return _bytes(field(made, "plaintext")), str(field(made, "ciphertext"))
 
     def unwrap(self, purpose: str, wrapped: str, context: str, receipt: Receipt) -> bytes:
         """Give the data key back, or raise: no right, no receipt, shredded, or not wrapped for this context."""
@@ -60,7 +60,7 @@ class TransitKeys:
         opened = self._write(
             f"decrypt/{key_name(purpose, context)}", context, ciphertext=wrapped, **_bound(context)
         )
-        return b64decode(field(opened, "plaintext"))
+        return _bytes(field(opened, "plaintext"))
 
     def rewrap(self, purpose: str, wrapped: str, context: str, receipt: Receipt) -> str:
         """Wrap the same data key under the newest version, inside the server."""
@@ -120,7 +120,7 @@ class TransitKeys:
         found = self._read(f"sign_{name}")
         if found is None:
             raise _no_key(name)
-        return b64decode(field(field(field(found, "keys"), str(ONLY_VERSION)), "public_key"))
+        return _bytes(field(field(field(found, "keys"), str(ONLY_VERSION)), "public_key"))
 
     def _names(self, purpose: str, verb: str, receipt: Receipt) -> list[str]:
         self._may(self._rights.value.operate, verb, purpose)
@@ -153,7 +153,15 @@ def _bound(context: str) -> dict[str, str]:
 
 def _after_prefix(text: str) -> bytes:
     """Give the bytes of "vault:v1:<base64>"."""
-    return b64decode(text.rpartition(":")[2])
+    return _bytes(str(text).rpartition(":")[2])
+
+
+def _bytes(text: Any) -> bytes:
+    """Give the bytes of base64; raises `VaultDown` where the server's answer is none."""
+    try:
+        return b64decode(text, validate=True)
+    except (TypeError, ValueError):
+        raise unreadable() from None
 
 
 def _explained(said: str, about: str) -> VaultRefused | VaultDamaged:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -14,7 +15,16 @@ from tests.unit.vault.helpers import receipt
 from tests.unit.vault.transit_on_loopback import LEASE, POD, ROLE, SECRET, House, transit_on_loopback
 from vault.errors import VaultDamaged, VaultDown, VaultError, VaultRefused, VaultUsage
 from vault.keys import PURPOSES, Rights
-from vault.openbao import AppRole, Connection, Kubernetes, Login, Server, check_open, unwrap_secret_id
+from vault.openbao import (
+    AppRole,
+    Connection,
+    Kubernetes,
+    Login,
+    Server,
+    check_open,
+    try_again,
+    unwrap_secret_id,
+)
 from vault.transit import TransitKeys, key_name
 
 CONTEXT = "dataset:sejours|1|research"
@@ -324,6 +334,8 @@ def test_what_lasts_is_told_after_a_bounded_number_of_tries(
         ((307, None), "key_service_unreadable"),
         ((200, {"data": {}}), "key_service_unreadable"),
         ((200, {"other": "form"}), "key_service_unreadable"),
+        ((200, {"data": {"hmac": "vault:v1:*"}}), "key_service_unreadable"),
+        ((200, {"data": {"hmac": 7}}), "key_service_unreadable"),
     ],
 )
 def test_an_answer_nobody_can_use_is_a_service_that_is_down(
@@ -332,6 +344,21 @@ def test_an_answer_nobody_can_use_is_a_service_that_is_down(
     engine.mac("unit", b"x")
     house.next_answers = [odd]
     assert code_of(lambda: engine.mac("unit", b"x"), VaultDown) == code
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (requests.exceptions.ChunkedEncodingError(), "key_service_unreachable"),
+        (requests.exceptions.ContentDecodingError(), "key_service_unreadable"),
+        (requests.exceptions.InvalidHeader(), "key_service_unreadable"),
+    ],
+)
+def test_an_answer_that_breaks_off_or_is_no_http_is_told(raised: Exception, code: str) -> None:
+    def ask() -> None:
+        raise raised
+
+    assert code_of(lambda: try_again(ask, lambda _: None), VaultDown) == code
 
 
 def test_a_server_that_is_not_there_is_told(house: House) -> None:
