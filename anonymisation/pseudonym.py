@@ -74,9 +74,12 @@ def nir_key_valid(nir: str) -> bool:
 
 
 def canonical(values: pl.Series, id_type: str) -> Canonical:
-    """Give a column of identifiers in canonical form: trimmed, upper case; for a NIR 13 characters, its key checked."""
+    """Give a column of identifiers in canonical form: trimmed, upper case, NFC; for a NIR 13 characters, its key checked.
+
+    One person written with é and with e and an accent would be two, and bounded twice.
+    """
     text = values.cast(pl.String).str.strip_chars().str.to_uppercase()
-    kept = _canonical_nirs(text) if id_type == NIR else text.set(text == "", None)
+    kept = _canonical_nirs(text) if id_type == NIR else text.str.normalize("NFC").set(text == "", None)
     return Canonical(kept, kept.is_not_null())
 
 

@@ -87,6 +87,10 @@ def test_numbers_given_as_integers_are_read_as_text() -> None:
     assert canonical(pl.Series("ipp", [12, 13]), "ipp").values.to_list() == ["12", "13"]
 
 
+def test_an_accent_apart_from_its_letter_makes_no_other_person():
+    assert canonical(pl.Series("ipp", ["é1", "e\u03011", "É1"]), "ipp").values.unique().to_list() == ["É1"]
+
+
 def by_hand(identifier: bytes) -> int:
     block = bytes([len(identifier)]) + identifier + bytes(15 - len(identifier))
     one_block = Cipher(algorithms.AES256(KEY), modes.ECB()).encryptor()  # noqa: S305
