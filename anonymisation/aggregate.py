@@ -6,7 +6,9 @@ key comes from the data: a declared group without rows is a zero, a row outside 
 """
 
 import hmac
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Final
@@ -27,6 +29,8 @@ Integers = NDArray[np.int64]
 Units = NDArray[np.uint64]
 Mask = NDArray[np.bool_]
 
+# Parts worked on at once: polars and numpy let other threads run while they compute.
+PART_THREADS: Final = 2
 CODE: Final = "code"
 VALUE_PREFIX: Final = "value:"
 CHOICE_LABEL: Final = b"enclave bounding v1"
@@ -50,7 +54,18 @@ def aggregate(
     Raises `Damaged` where a unit is torn or a bound does not hold.
     """
     taken = None if plan.features is None else features.gather(plan.features, others)
-    return merge(plan, [exact(plan, part, seed, taken) for part in parts]).vectors
+    return merge(plan, list(_worked_on(lambda part: exact(plan, part, seed, taken), parts))).vectors
+
+
+def _worked_on(work: Callable[[pl.LazyFrame], Exact], parts: Sequence[pl.LazyFrame]) -> Iterator[Exact]:
+    """Work on a few parts at once; the next is asked for when one is done, so that who gives them can stop it."""
+    waiting: deque[Future[Exact]] = deque()
+    with ThreadPoolExecutor(PART_THREADS) as pool:
+        for part in parts:
+            waiting.append(pool.submit(work, part))
+            if len(waiting) == PART_THREADS:
+                yield waiting.popleft().result()
+        yield from (one.result() for one in waiting)
 
 
 def merge(plan: Plan, partials: Sequence[Exact]) -> Exact:

@@ -13,7 +13,6 @@ from typing import Any, Final, cast
 
 import polars as pl
 import pyarrow as pa
-from polars.exceptions import ComputeError
 from polars.io.plugins import register_io_source
 
 from vault.columns import enums, frame_schema, to_frame
@@ -109,10 +108,10 @@ class Shelf:
 
     @contextmanager
     def named_failures(self) -> Iterator[None]:
-        """Turn what polars says of a damaged part inside this block back into the error that names it."""
+        """Turn whatever is made of a damaged part inside this block back into the error that names it."""
         try:
             yield
-        except ComputeError:
+        except Exception:
             if self._failures:
                 raise self._failures.pop() from None
             raise

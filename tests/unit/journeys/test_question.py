@@ -16,6 +16,7 @@ from enclave.journeys.slots import Slots
 from tests.unit.anonymisation.question_tables import SEED, STAYS, frame, stays
 from tests.unit.anonymisation.question_tables import question as question_of_stays
 from tests.unit.journeys.engine_for_tests import Engine, engine, question
+from vault.errors import VaultDamaged
 
 
 @pytest.fixture
@@ -343,3 +344,14 @@ def shape(told: Any) -> Any:
     if isinstance(told, dict):
         return {name: shape(value) for name, value in told.items()}
     return [shape(each) for each in told] if isinstance(told, list) else ""
+
+
+def test_a_part_that_is_not_what_was_written_is_named_and_nothing_is_answered(house: Engine) -> None:
+    part = sorted((house.desk.root / "stays/v1/research").glob("*.parquet"))[2]
+    written = bytearray(part.read_bytes())
+    written[60] ^= 1
+    part.write_bytes(written)
+    with pytest.raises(VaultDamaged) as caught:
+        house.desk.ask(house.order(question()))
+    assert caught.value.code == "shelf_part_damaged"
+    assert caught.value.params["part"] == "research/part-00002"
