@@ -18,6 +18,11 @@ import pyarrow.compute as pc
 from vault.errors import VaultDamaged, VaultUsage
 
 TEXT: Final = pa.large_string()
+# Text that comes again and again (names, places): its words once, and their numbers. Read five times as quickly as text.
+REPEATED: Final = pa.dictionary(pa.int32(), pa.string())
+# Of so many rows at least, a word must come four times on average.
+ENOUGH_ROWS: Final = 1000
+COMES_AGAIN: Final = 4
 # What a column of codes says in its file, beside its name and type: the SHA-256 of its domain.
 DOMAIN: Final = b"domain"
 
@@ -69,18 +74,21 @@ def stored(table: pa.Table, words: Words) -> pa.Table:
 
 
 def dressed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Give what `stored` gave as a shelf of this schema holds it."""
-    columns = [table.column(field.name).cast(field.type) for field in schema]
-    return pa.table(columns, schema=schema)
+    """Give rows as a shelf of this schema holds them, with no word in a dictionary that is in no row."""
+    return pa.table([_dressed(table.column(field.name), field.type) for field in schema], schema=schema)
+
+
+def comes_again(column: pa.ChunkedArray) -> bool:
+    """Tell whether a text had better be stored as words and their numbers."""
+    if not _is_text(column.type) or len(column) < ENOUGH_ROWS:
+        return False
+    return bool(pc.count_distinct(column.cast(TEXT)).as_py() * COMES_AGAIN <= len(column))
 
 
 def to_frame(table: pa.Table) -> pl.DataFrame:
     """Give a table read from a shelf to polars, codes as codes."""
     return pl.DataFrame(
-        [
-            cast("pl.Series", pl.from_arrow(column, rechunk=False)).alias(name)
-            for name, column in zip(table.column_names, table.columns, strict=True)
-        ]
+        [_series(column).alias(name) for name, column in zip(table.column_names, table.columns, strict=True)]
     )
 
 
@@ -109,6 +117,24 @@ def enums(schema: pa.Schema, domains: Domains) -> dict[str, pl.Enum]:
             )
         found[field.name] = domain.kind
     return found
+
+
+def _dressed(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if kind == REPEATED:
+        return column.cast(REPEATED.value_type).dictionary_encode()
+    return column.cast(kind)
+
+
+def _series(column: pa.ChunkedArray) -> pl.Series:
+    if column.type != REPEATED or not column.num_chunks:
+        plain = column.cast(TEXT) if column.type == REPEATED else column
+        return cast("pl.Series", pl.from_arrow(plain, rechunk=False))
+    # polars would make categories of them, which differ from part to part
+    words = [
+        pl.Series(pl.from_arrow(chunk.dictionary)).gather(pl.Series(pl.from_arrow(chunk.indices)))
+        for chunk in column.chunks
+    ]
+    return pl.concat(words)
 
 
 def _stored_field(field: pa.Field, words: Words) -> pa.Field:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from vault.columns import dressed
 from vault.errors import VaultDamaged
 from vault.keys import KeyService
 from vault.manifest import Manifest, Part, shelf_context, version_folder, write_manifest
@@ -109,7 +110,8 @@ def put_together(
 
 def _without(table: pa.Table, unit_column: str, gone: pa.Array) -> pa.Table:
     kept = pc.invert(pc.is_in(table.column(unit_column), value_set=gone))
-    return table.filter(kept).combine_chunks()
+    # a dictionary would keep the words of rows that are gone
+    return dressed(table.filter(kept), table.schema).combine_chunks()
 
 
 def _written(folder: Path, place: Place, table: pa.Table, data_key: bytes) -> Part:

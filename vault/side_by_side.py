@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from vault.columns import Words, dressed, stored, stored_schema
+from vault.columns import REPEATED, TEXT, Words, comes_again, dressed, stored, stored_schema
 from vault.errors import VaultUsage
 
 Batch = Mapping[str, pa.Table]
@@ -23,6 +23,7 @@ class SideBySide:
     words: Words
     schemas: dict[str, pa.Schema] = field(default_factory=dict)
     _with_empty: set[str] = field(default_factory=set)
+    _repeated: set[str] = field(default_factory=set)
 
     def put(self, batch: Batch) -> pa.Table:
         """Give a batch's rows in one table; raises where it is not what a version is made of, or not like the first."""
@@ -53,19 +54,25 @@ class SideBySide:
 
     def schema(self, shelf: str) -> pa.Schema:
         """Give a shelf's schema: a column no row of which is empty is read a third quicker where its file says so."""
-        return pa.schema(
-            [
-                column.with_nullable(self._place(shelf, column.name) in self._with_empty)
-                for column in self.schemas[shelf]
-            ]
-        )
+        return pa.schema([self._field(shelf, column) for column in self.schemas[shelf]])
+
+    def _field(self, shelf: str, column: pa.Field) -> pa.Field:
+        place = self._place(shelf, column.name)
+        kind = REPEATED if place in self._repeated else column.type
+        return column.with_type(kind).with_nullable(place in self._with_empty)
 
     def _place(self, shelf: str, name: str) -> str:
         return name if name == self.unit_column else f"{shelf}|{name}"
 
     def _check_columns(self, shelf: str, table: pa.Table) -> None:
         schema = stored_schema(table.schema, self.words)
-        if not self.schemas.setdefault(shelf, schema).equals(schema):
+        if shelf not in self.schemas:
+            self.schemas[shelf] = schema
+            texts = [one.name for one in schema if one.type == TEXT]
+            self._repeated.update(
+                self._place(shelf, name) for name in texts if comes_again(table.column(name))
+            )
+        if not self.schemas[shelf].equals(schema):
             raise VaultUsage(
                 "batch_columns_differ", f"A batch of the {shelf} shelf has other columns.", shelf=shelf
             )

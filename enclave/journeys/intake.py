@@ -309,7 +309,7 @@ def _with_units(rows: PartnerRows, numbers: NDArray[np.uint64]) -> PartnerRows:
 
 def _check_identifiers(units: NDArray[np.uint64], cells: pa.ChunkedArray, id_type: str) -> None:
     """Raise where two identifiers share a number, in a part sorted by it: only neighbours written differently may."""
-    identifiers = cells.combine_chunks()
+    identifiers = cells.cast(pa.large_string()).combine_chunks()
     differ = pc.not_equal(identifiers[1:], identifiers[:-1]).to_numpy(zero_copy_only=False)
     places = np.flatnonzero((units[1:] == units[:-1]) & differ)
     places = np.concatenate([places, places + 1])

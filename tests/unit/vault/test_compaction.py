@@ -137,3 +137,23 @@ def test_a_damaged_part_or_a_full_disk_leaves_the_old_version_alone(
         compacted(root, old, own)
     assert [path.name for path in (root / "sejours").iterdir()] == ["v1"]
     assert read(root, old, "research", own).height == 400
+
+
+def test_no_list_of_words_keeps_the_name_of_somebody_who_is_gone(root: Path, own: Keyrings) -> None:
+    people = pa.table(
+        {
+            "_unit": pa.array(range(1_200), pa.uint64()),
+            "name": ["only-theirs" if unit in GONE else f"name-{unit % 40}" for unit in range(1_200)],
+        }
+    )
+    old = write(root, own.intake, shelves={"identity": people}, version=1)
+    with compacted_folder(root, "sejours", 2) as folder:
+        made = put_together(folder, old, 2, [shelf(root, old, "identity", folder, own)], own.operator)
+    kept = open_shelf(root, made, "identity", own.reident, query())
+    words = {
+        word
+        for file in kept.files
+        for chunk in file.read(kept.schema, ["name"]).column("name").chunks
+        for word in chunk.dictionary.to_pylist()
+    }
+    assert words == {f"name-{number}" for number in range(40)}

@@ -143,3 +143,29 @@ def test_a_text_is_stored_alike_in_whatever_form_it_comes(tmp_path: Path, shared
     stored = read(tmp_path, manifest, shared, "text").sort("_unit")
     assert stored["note"].to_list() == [f"n{number}" for number in range(32)]
     assert stored["diagnosis"].to_list() == list(range(32))
+
+
+def names(rows: int, first: int = 0) -> dict[str, pa.Table]:
+    """Give people of few names, each with a number nobody else has; every seventh has no name."""
+    given = {
+        "_unit": pa.array(range(first, first + rows), pa.uint64()),
+        "name": [None if unit % 7 == 0 else f"name-{unit % 40}" for unit in range(first, first + rows)],
+        "number": [f"number-{unit}" for unit in range(first, first + rows)],
+    }
+    return {"text": pa.table(given)}
+
+
+def test_texts_that_come_again_are_stored_once_and_read_as_text(tmp_path: Path, shared: Keyrings) -> None:
+    plan = replace(PLAN, shelves=("text",))
+    given = [names(2_000), names(500, 2_000)]
+    manifest = write_stream(tmp_path, plan, given, keys=shared.intake, receipt=IMPORT)
+    types = {column.name: column.type for column in manifest.columns["text"]}
+    assert types["name"].startswith("dictionary")
+    assert types["number"] == "large_string"
+    stored = read(tmp_path, manifest, shared, "text").sort("_unit")
+    assert stored.schema["name"] == pl.String
+    expected = pl.concat([pl.DataFrame(pl.from_arrow(one["text"])) for one in given])
+    assert stored.equals(expected)
+    scanned = open_shelf(tmp_path, manifest, "text", shared.engine, query()).scan()
+    assert scanned.collect_schema() == stored.schema
+    assert scanned.collect().sort("_unit").equals(stored)
