@@ -12,14 +12,16 @@ from typing import Final
 import orjson
 import polars as pl
 
+from enclave.errors import Damaged
 from enclave.partner_file import REASON
 from vault.keys import KeyService
 from vault.pieces import SealedPieces
 from vault.receipt import Receipt
-from vault.sealed_file import sync_folder
+from vault.sealed_file import read_regular, sync_folder
 
 PARTIAL: Final = ".partial"
 REASONS: Final = ".reasons"
+REASONS_BYTES_MAX: Final = 1_000_000
 
 
 class Quarantine:
@@ -71,9 +73,18 @@ class Quarantine:
 def put_aside_counts(folder: Path, dataset: str, version: int) -> dict[str, int]:
     """Give how many rows of a version were put aside for each reason; nothing where none was, or it was shredded."""
     try:
-        counts: dict[str, int] = orjson.loads((folder / f"{dataset}-v{version}{REASONS}").read_bytes())
+        counts = orjson.loads(read_regular(folder / f"{dataset}-v{version}{REASONS}", REASONS_BYTES_MAX))
     except FileNotFoundError:
         return {}
+    except (OSError, orjson.JSONDecodeError):
+        counts = None
+    if not isinstance(counts, dict) or not all(isinstance(count, int) for count in counts.values()):
+        raise Damaged(
+            "quarantine_counts_damaged",
+            f"What counts the rows put aside of {dataset} v{version} is not what was written there.",
+            "Restore it from the backup.",
+            dataset=dataset,
+        )
     return counts
 
 

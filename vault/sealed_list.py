@@ -15,13 +15,15 @@ from typing import Any, Final
 import orjson
 
 from vault.envelope import seal, unseal
+from vault.errors import VaultDamaged
 from vault.keys import KeyService
 from vault.receipt import Receipt
-from vault.sealed_file import sync_folder
+from vault.sealed_file import read_regular, sync_folder
 
 PURPOSE: Final = "objections"
 SUFFIX: Final = ".sealed"
 LOCK: Final = ".lock"
+LIST_BYTES_MAX: Final = 1 << 30  # some millions of entries
 
 Entry = Mapping[str, Any]
 Decide = Callable[[Sequence[Entry]], Entry | None]
@@ -76,9 +78,16 @@ class SealedLists:
 
     def _held(self, name: str) -> tuple[str, bytes]:
         try:
-            wrapped, _, box = self._path(name).read_bytes().partition(b"\n")
+            wrapped, _, box = read_regular(self._path(name), LIST_BYTES_MAX).partition(b"\n")
         except FileNotFoundError:
             return "", b""
+        except OSError as failure:
+            raise VaultDamaged(
+                "sealed_list_not_read",
+                f"The list of {name} cannot be read: {failure.strerror}.",
+                "Restore it from the backup and look at the trail.",
+                name=name,
+            ) from None
         return wrapped.decode(errors="replace"), box
 
     def _path(self, name: str) -> Path:

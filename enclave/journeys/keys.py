@@ -192,7 +192,7 @@ def _rewrap_quarantine(tools: KeyTools, one: DatasetVersion, receipt: Receipt) -
     if not file.exists():
         return
     context = quarantine_context(one.dataset, one.version)
-    renewed = tools.keys.rewrap("quarantine", file.read_text(), context, receipt)
+    renewed = tools.keys.rewrap("quarantine", file.read_text(errors="replace"), context, receipt)
     beside = file.with_suffix(".key.new")
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:

@@ -1,5 +1,11 @@
 """What can be known of rows put aside without opening them: how many, by rule and column."""
 
+import os
+from pathlib import Path
+
+import pytest
+
+from enclave.errors import Damaged
 from enclave.quarantine import REASONS, put_aside_counts
 from tests.unit.intake.intake_house import IntakeHouse, csv, row
 
@@ -12,6 +18,18 @@ def test_rows_put_aside_are_counted_by_rule_and_column_and_no_value_is_told(hous
     written = (house.tools.quarantine / f"stays-v1{REASONS}").read_bytes()
     assert b"Zorglub" not in written
     assert b"many" not in written
+
+
+@pytest.mark.parametrize("content", [b"", b"no JSON", b"[]", b'{"a":"b"}', None])
+def test_counts_that_are_not_what_was_written_are_told(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / f"stays-v1{REASONS}"
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(Damaged) as caught:
+        put_aside_counts(tmp_path, "stays", 1)
+    assert caught.value.code == "quarantine_counts_damaged"
 
 
 def test_where_nothing_was_put_aside_there_is_nothing_to_count(house: IntakeHouse) -> None:

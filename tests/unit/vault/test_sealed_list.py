@@ -1,5 +1,6 @@
 """Lists of who objected: nobody but the engine reads them, and no entry is lost to a rotation or to another writer."""
 
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -83,6 +84,18 @@ def test_no_receipt_for_this_population_opens_or_lengthens_nothing(lists: Sealed
     with pytest.raises(VaultRefused):
         add(lists, 2, own.engine, receipt("data.shred", ABOUT))
     assert len(lists.read("inhabitants", own.engine, QUERY)) == 1
+
+
+def test_what_is_no_file_in_a_lists_place_is_told_and_waited_for_by_nobody(
+    lists: SealedLists, own: Keyrings, tmp_path: Path
+) -> None:
+    add(lists, 1, own.engine)
+    file = tmp_path / "objections" / "inhabitants.sealed"
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(VaultDamaged) as caught:
+        lists.read("inhabitants", own.engine, QUERY)
+    assert caught.value.code == "sealed_list_not_read"
 
 
 @pytest.mark.parametrize("place", [5, -1])
