@@ -25,6 +25,7 @@ from enclave.recording import Actor
 from enclave.settings import Settings, read_settings
 from enclave.wiring import engine_desk, ledger_guard
 from vault.errors import VaultError
+from vault.shelf import keep_pages
 
 # An order carries the policy (at most a few MB of domains) and a question of at most 64 kB.
 ORDER_BYTES_MAX = 16 << 20
@@ -155,6 +156,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> int:
     """Run the engine; says why it cannot on stderr."""
+    keep_pages()
     try:
         asyncio.run(serve(read_settings()))
     except (EnclaveError, AnonymisationError, VaultError) as error:

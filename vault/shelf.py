@@ -3,10 +3,8 @@
 `root` is always the folder that holds one folder a dataset; a version lives in `<root>/<dataset>/v<N>`.
 """
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -17,6 +15,7 @@ from polars.io.plugins import register_io_source
 
 from vault.columns import enums, frame_schema, to_frame
 from vault.errors import VaultDamaged, VaultError, VaultUsage
+from vault.in_turn import in_turn
 from vault.keys import KeyService
 from vault.manifest import Manifest, Part, shelf_context, stored_columns, version_folder
 from vault.parquet import EncryptedFile, Place
@@ -68,6 +67,12 @@ def open_shelf(
     return Shelf(files, schema, words, _Warm(warm, manifest.dataset, sha256))
 
 
+def keep_pages() -> None:
+    """Have Arrow take this process's memory where pages are kept for the next read: a fifth quicker, some more memory."""
+    with suppress(NotImplementedError):  # a build without it reads as well, only not as quickly
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+
+
 @dataclass(frozen=True)
 class _Warm:
     """A version's share of the columns kept in memory."""
@@ -101,10 +106,14 @@ class Shelf:
 
     def read(self, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """Read whole columns at once: the quickest way when everything is needed."""
-        codes = pl.concat(self._frames(self.files, columns), rechunk=False)
-        return codes.with_columns(
-            codes[name].cast(self.words[name]) for name in codes.columns if name in self.words
-        )
+
+        def in_words(file: EncryptedFile) -> pl.DataFrame:
+            codes = self._frame(file, columns)
+            return codes.with_columns(
+                codes[name].cast(self.words[name]) for name in codes.columns if name in self.words
+            )
+
+        return pl.concat(in_turn(in_words, self.files, READ_THREADS), rechunk=False)
 
     @contextmanager
     def named_failures(self) -> Iterator[None]:
@@ -141,13 +150,8 @@ class Shelf:
     ) -> Iterator[pl.DataFrame]:
         if len(files) == 1:
             yield self._frame(files[0], columns)
-            return
-        with ThreadPoolExecutor(READ_THREADS) as pool:
-            waiting = deque(pool.submit(self._frame, file, columns) for file in files[:READ_THREADS])
-            for file in files[READ_THREADS:]:
-                yield waiting.popleft().result()
-                waiting.append(pool.submit(self._frame, file, columns))
-            yield from (one.result() for one in waiting)
+        else:
+            yield from in_turn(lambda file: self._frame(file, columns), files, READ_THREADS)
 
     def _frame(self, file: EncryptedFile, columns: Sequence[str] | None) -> pl.DataFrame:
         def read(names: Sequence[str] | None) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from tests.unit.vault.helpers import (
 from vault import parquet
 from vault.errors import VaultDamaged, VaultDown, VaultRefused, VaultUsage
 from vault.manifest import Manifest, read_manifest, version_folder
-from vault.shelf import Shelf, open_shelf
+from vault.shelf import Shelf, keep_pages, open_shelf
 from vault.shredding import shred_version
 from vault.version import clean_partials
 
@@ -369,3 +369,13 @@ def test_codes_of_the_declared_domain_are_taken_as_they_are(tmp_path: Path, shar
     table = pa.table({"_unit": pa.array(range(3), pa.uint64()), "c": column})
     manifest = write(tmp_path, shared.intake, table=table, domains={"c": ["a", "b"]}, buckets=1)
     assert opened(tmp_path, shared, manifest).read()["c"].to_list() == ["b", None, "a"]
+
+
+def test_pages_are_kept_for_the_next_read_where_arrow_can(tmp_path: Path, shared: Keyrings) -> None:
+    manifest, before = write(tmp_path, shared.intake), pa.default_memory_pool()
+    keep_pages()
+    try:
+        assert pa.default_memory_pool().backend_name == "jemalloc"
+        assert opened(tmp_path, shared, manifest).read().height == 400
+    finally:
+        pa.set_memory_pool(before)
