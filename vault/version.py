@@ -45,7 +45,7 @@ SPILL: Final = "spill"
 # Rows gathered before they are shared out: fewer would seal many small pieces, more would only take memory.
 SPILL_ROWS: Final = 48 * 1024
 # What a process may hold before memory in stock goes back to the system.
-STOCK_BELOW: Final = 350 << 20
+STOCK_BELOW: Final = 335 << 20
 RESIDENT: Final = Path("/proc/self/statm")
 SHARE_THREADS: Final = 1
 # Buckets ordered and written at once; each is in memory whole.
